@@ -1,0 +1,1 @@
+"""Data sets: integer images in memory, with fixed splits, one registered name per file."""

@@ -1,0 +1,1 @@
+"""Decoders: latent features to a map at image size, one registered name per file."""

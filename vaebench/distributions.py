@@ -1,0 +1,118 @@
+"""Distributions over one group of latents, and the rate KL(q‖p) by the pair of types."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from vaebench.maths import gaussian
+from vaebench.noise import Noise
+
+
+class Distribution(ABC):
+    """p(z) of a batch of latents: sampled from injected noise, evaluated in nats per image."""
+
+    exact: ClassVar[bool] = True
+    """Whether ``log_prob`` is exact; otherwise it is an unbiased estimate or a bound, and tagged so."""
+
+    @abstractmethod
+    def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
+        """z, (B, *shape); the temperature multiplies the spread (divides logits for codes)."""
+
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats per image, (B,), summed over the group."""
+
+    @property
+    def mean(self) -> Tensor | None:
+        """E[z], (B, *shape), where it has a form: what active units and latent pictures use."""
+        return None
+
+
+def _per_image(values: Tensor) -> Tensor:
+    return values.flatten(1).sum(1)
+
+
+class DiagonalNormal(Distribution):
+    """N(mean, exp(log_std)²), independent over a group's dimensions; both tensors (B, *shape)."""
+
+    def __init__(self, mean: Tensor, log_std: Tensor) -> None:
+        self.location = mean
+        self.log_std = log_std
+
+    @property
+    def mean(self) -> Tensor:
+        return self.location
+
+    def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
+        eps = noise.normal(self.location)
+        return self.location + self.log_std.exp() * (eps if temperature == 1.0 else temperature * eps)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return _per_image(gaussian.log_density(z, self.location, self.log_std))
+
+
+class StandardNormal(DiagonalNormal):
+    """N(0, I) of the shape given; a type of its own because its KL needs fewer passes."""
+
+    def __init__(self, zeros: Tensor) -> None:
+        super().__init__(zeros, zeros)
+
+    def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
+        return temperature * noise.normal(self.location)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return _per_image(gaussian.log_density_standard(z))
+
+
+class Codes(Distribution):
+    """What a quantiser infers: one code per place with certainty, so log q = 0 under counting measure."""
+
+    def __init__(self, codes: Tensor) -> None:
+        self.codes = codes
+
+    def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
+        return self.codes
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        same = (z == self.codes).flatten(1).all(1)
+        return torch.zeros(len(z), device=z.device).masked_fill(~same, -torch.inf)
+
+
+ClosedForm = Callable[[Any, Any], Tensor]
+_CLOSED_FORMS: dict[tuple[type, type], ClosedForm] = {}
+
+
+def closed_form_kl(q: type, p: type) -> Callable[[ClosedForm], ClosedForm]:
+    """Register KL(q‖p) in nats per image, (B,), for a pair of types and their subtypes."""
+
+    def register(function: ClosedForm) -> ClosedForm:
+        _CLOSED_FORMS[q, p] = function
+        return function
+
+    return register
+
+
+def kl(q: Distribution | None, p: Distribution, z: Tensor) -> Tensor:
+    """The rate in nats per image, (B,): KL(q‖p) in closed form where the pair has one,
+    else log q(z) − log p(z) at the sample z ~ q, which equals it in expectation.
+    """
+    if q is None:
+        raise ValueError("a rate needs a posterior: these latents were not inferred")
+    for q_type in type(q).__mro__:
+        for p_type in type(p).__mro__:
+            if function := _CLOSED_FORMS.get((q_type, p_type)):
+                return function(q, p)
+    return q.log_prob(z) - p.log_prob(z)
+
+
+@closed_form_kl(DiagonalNormal, DiagonalNormal)
+def _kl_normal(q: DiagonalNormal, p: DiagonalNormal) -> Tensor:
+    return _per_image(gaussian.kl(q.location, q.log_std, p.location, p.log_std))
+
+
+@closed_form_kl(DiagonalNormal, StandardNormal)
+def _kl_standard(q: DiagonalNormal, p: StandardNormal) -> Tensor:
+    return _per_image(gaussian.kl_standard(q.location, q.log_std))

@@ -1,0 +1,1 @@
+"""Encoders: image to pyramid of features, one registered name per file."""

@@ -1,0 +1,1 @@
+"""Latent layers: features to groups of latents, one registered name per file."""

@@ -1,0 +1,1 @@
+"""Likelihoods of integer images, one registered name per file."""

@@ -1,0 +1,1 @@
+"""Exact formulas as plain functions; they know nobody."""

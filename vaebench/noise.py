@@ -1,0 +1,113 @@
+"""Where randomness comes from: every draw of a model is asked of a ``Noise``, so that it can be injected.
+
+Training draws from torch's generator. Scoring draws from a counter-based generator whose numbers belong to
+the image and the sample, so that batch size and order change nothing. Reference vectors are replayed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+
+class Noise(ABC):
+    """A source of independent draws; dimension 0 of what is asked for is the batch."""
+
+    @abstractmethod
+    def normal(self, like: Tensor) -> Tensor:
+        """Standard normal draws, of the shape, dtype and device of ``like`` (its values are not read)."""
+
+    @abstractmethod
+    def uniform(self, like: Tensor) -> Tensor:
+        """Uniform draws in the open interval (0, 1), like ``like``."""
+
+
+def _open(u: Tensor) -> Tensor:
+    """Keep uniform draws off 0 and 1, where a logit is infinite."""
+    info = torch.finfo(u.dtype)
+    return u.clamp(info.tiny, 1.0 - info.eps / 2)
+
+
+class TorchNoise(Noise):
+    """Draws from torch's generators: the default one of the device, or the one given."""
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        self.generator = generator
+
+    def normal(self, like: Tensor) -> Tensor:
+        return torch.empty_like(like).normal_(generator=self.generator)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        return _open(torch.empty_like(like).uniform_(generator=self.generator))
+
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15, 2^64 over the golden ratio, as int64
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+def _shift(z: Tensor, bits: int) -> Tensor:
+    """Logical right shift of int64 (torch's is arithmetic)."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(z: Tensor) -> Tensor:
+    """The output function of SplitMix64 (Steele, Lea & Flood 2014), on int64 that wrap."""
+    z = (z ^ _shift(z, 30)) * _MIX_1
+    z = (z ^ _shift(z, 27)) * _MIX_2
+    return z ^ _shift(z, 31)
+
+
+class ImageNoise(Noise):
+    """Draws that depend on seed, image, sample and draw only: never on the batch that an image is in.
+
+    Row b of draw d is the SplitMix64 stream keyed by ``(seed, images[b], samples[b], d)``; values are made in
+    float64 and then cast, so float32 and float64 see the same noise.
+
+    :param images: (B,) number of each row's image, int64
+    :param samples: (B,) number of each row's sample of that image, int64
+    """
+
+    def __init__(self, seed: int, images: Tensor, samples: Tensor | None = None) -> None:
+        key = torch.full_like(images, seed)
+        for part in (images, torch.zeros_like(images) if samples is None else samples):
+            key = _mix((key + part + 1) * _GOLDEN)
+        self.key = key
+        self.draws = 0
+
+    def _uniform64(self, like: Tensor) -> Tensor:
+        if like.shape[0] != len(self.key):
+            raise ValueError(f"noise for {len(self.key)} rows was asked for {like.shape[0]} rows")
+        self.draws += 1
+        key = _mix((self.key + self.draws) * _GOLDEN)
+        count = torch.arange(1, like[0].numel() + 1, device=key.device, dtype=torch.int64)
+        bits = _mix(key[:, None] + count * _GOLDEN)
+        return ((_shift(bits, 11).to(torch.float64) + 0.5) * 2.0**-53).reshape(like.shape).to(like.device)
+
+    def normal(self, like: Tensor) -> Tensor:
+        return torch.special.ndtri(self._uniform64(like)).to(like.dtype)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        return _open(self._uniform64(like).to(like.dtype))
+
+
+class GivenNoise(Noise):
+    """Replays draws made elsewhere, in order, for reference vectors and for comparing two samplers."""
+
+    def __init__(self, draws: Iterable[Tensor]) -> None:
+        self.draws: Iterator[Tensor] = iter(draws)
+
+    def _next(self, like: Tensor) -> Tensor:
+        draw = next(self.draws, None)
+        if draw is None:
+            raise ValueError(f"no draw left for noise of shape {tuple(like.shape)}")
+        if draw.shape != like.shape:
+            raise ValueError(f"the next draw has shape {tuple(draw.shape)}, wanted {tuple(like.shape)}")
+        return draw.to(like)
+
+    def normal(self, like: Tensor) -> Tensor:
+        return self._next(like)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        return self._next(like)

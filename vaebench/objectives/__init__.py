@@ -1,0 +1,1 @@
+"""Objectives: per-image terms to the loss, one registered name per file."""

@@ -1,0 +1,1 @@
+"""Priors over latents, one registered name per file."""

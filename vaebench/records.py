@@ -1,0 +1,184 @@
+"""One frozen record per run: what was run, how, and what came out <-> JSON."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from vaebench.errors import DamagedError
+from vaebench.settings import Scoring, Training
+
+VERSION = 1
+
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Unknown fields are refused: a record that says more than this version knows is not this version's."""
+
+
+class PartOrigin(_Base, kw_only=True):
+    """Which part sat in a slot, and the distribution package that it came from."""
+
+    name: str
+    package: str
+    package_version: str
+    parameters: dict[str, Any]
+    """Every parameter, defaults included."""
+
+
+class Data(_Base, kw_only=True):
+    """The data set and its split, as they were in memory."""
+
+    spec: str
+    name: str
+    channels: int
+    height: int
+    width: int
+    levels: int
+    train: int
+    validation: int
+    test: int
+    checksum: Sha256
+    binarisation: str | None = None
+
+
+class Estimate(_Base, kw_only=True):
+    """A mean over images with its standard error, in nats per image and in bits/dim."""
+
+    nats: float
+    nats_se: float
+    bits_per_dim: float
+    bits_per_dim_se: float
+
+
+class Likelihood(_Base, kw_only=True):
+    """The negative log-likelihood of the test split: upper bounds, every image counted."""
+
+    images: int
+    bound: Literal["iwae", "two-part", "exact"]
+    samples: int
+    """K of the importance-weighted bound."""
+    exact_prior: bool
+    """False where the prior's log-density is itself an estimate."""
+    nll: Estimate
+    """The K-sample bound: what is ranked."""
+    elbo: Estimate
+    """−ELBO; rate + distortion."""
+    rate: Estimate
+    distortion: Estimate
+    rate_per_group: dict[str, float]
+    """Group -> mean nats per image, root first."""
+    active_units: dict[str, int]
+    """Group -> units whose posterior mean has variance over images above 0.01; live codes for codes."""
+    units: dict[str, int]
+
+
+class Fid(_Base, kw_only=True):
+    """FID and KID of generated images against the training split."""
+
+    extractor: str
+    weights_sha256: Sha256
+    features: int
+    images: int
+    """N, the generated images."""
+    reference: str
+    reference_images: int
+    fid: float
+    fid_extrapolated: float
+    """FID as N goes to infinity, by a line in 1/N (Chong & Forsyth 2020)."""
+    kid: float
+    kid_se: float
+    few_images: bool
+    """N at most the number of features: the covariance is singular and FID far too large."""
+    temperature: float
+
+
+class Missing(_Base, tag_field="missing", tag="yes", kw_only=True):
+    """A score that was not measured, and why."""
+
+    why: str
+
+
+class Scores(_Base, kw_only=True):
+    """What was measured, each with its provenance."""
+
+    likelihood: Likelihood
+    fid: Fid | Missing
+    histogram_bits_per_dim: float
+    """A per-pixel histogram fitted on the training split (add-one), scored on the same test images."""
+
+
+class Budget(_Base, kw_only=True):
+    """What training spent. ``images`` is what makes runs comparable."""
+
+    images: int
+    steps: int
+    skipped: int
+    train_seconds: float
+    images_per_second: float
+    score_seconds: float
+    peak_memory_mb: float
+    parameters: int
+    stopped: Literal["budget", "patience", "diverged"]
+    best_step: int | None = None
+
+
+class Environment(_Base, kw_only=True):
+    """Where it ran."""
+
+    device: str
+    platform: str
+    python: str
+    versions: dict[str, str]
+    git: str | None = None
+
+
+class Record(_Base, kw_only=True):
+    """One run."""
+
+    version: Literal[1] = VERSION
+    run: str
+    created: str
+    """UTC, ISO 8601, when the run ended."""
+    status: Literal["ok", "diverged"]
+    composition: str
+    """Canonical spec: the identity of what was run."""
+    parts: dict[str, PartOrigin]
+    data: Data
+    training: Training
+    scoring: Scoring
+    seed: int
+    scores: Scores | None
+    """None where the run diverged."""
+    budget: Budget
+    environment: Environment
+    command: str
+    """What reproduces the run."""
+
+
+def to_json(record: Record) -> bytes:
+    """Indented JSON, keys in the order above; raises ValueError for NaN and infinities, which JSON lacks."""
+    text = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    try:
+        msgspec.json.decode(text, type=Record)
+    except msgspec.ValidationError as error:  # msgspec writes them as null, which no field here takes
+        raise ValueError(f"a score is not finite: {error}") from None
+    return text
+
+
+def from_json(text: bytes, source: Path | str) -> Record:
+    """The record in ``text``; raises DamagedError, naming ``source``, if it is not one of this version."""
+    try:
+        return msgspec.json.decode(text, type=Record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedError(f"{source} is not a record of version {VERSION}: {error}") from None
+
+
+def read(path: Path) -> Record:
+    """The record in a file."""
+    try:
+        return from_json(path.read_bytes(), path)
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from None

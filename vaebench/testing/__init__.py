@@ -1,0 +1,1 @@
+"""Laws that components keep, for their authors to run."""

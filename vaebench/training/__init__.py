@@ -1,0 +1,1 @@
+"""One training loop, its settings and its checkpoints."""
