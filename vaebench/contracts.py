@@ -218,7 +218,7 @@ class Prior(Part):
 
 
 class Output(nn.Module):
-    """Where decoder and likelihood meet: the head that turns the last map into the likelihood's parameters."""
+    """Where decoder and likelihood meet: a head from the last map to the likelihood's parameters."""
 
     def __init__(self, head: nn.Module, likelihood: "Likelihood") -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from msgspec import Meta
 from vaebench.errors import DamagedError
 from vaebench.settings import Scoring, Training
 
-VERSION = 1
+VERSION: Literal[1] = 1
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -18,7 +18,7 @@ class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unknown fields are refused: a record that says more than this version knows is not this version's."""
 
 
-class PartOrigin(_Base, kw_only=True):
+class PartOrigin(_Base, frozen=True, kw_only=True):
     """Which part sat in a slot, and the distribution package that it came from."""
 
     name: str
@@ -28,7 +28,7 @@ class PartOrigin(_Base, kw_only=True):
     """Every parameter, defaults included."""
 
 
-class Data(_Base, kw_only=True):
+class Data(_Base, frozen=True, kw_only=True):
     """The data set and its split, as they were in memory."""
 
     spec: str
@@ -44,7 +44,7 @@ class Data(_Base, kw_only=True):
     binarisation: str | None = None
 
 
-class Estimate(_Base, kw_only=True):
+class Estimate(_Base, frozen=True, kw_only=True):
     """A mean over images with its standard error, in nats per image and in bits/dim."""
 
     nats: float
@@ -53,7 +53,7 @@ class Estimate(_Base, kw_only=True):
     bits_per_dim_se: float
 
 
-class Likelihood(_Base, kw_only=True):
+class Likelihood(_Base, frozen=True, kw_only=True):
     """The negative log-likelihood of the test split: upper bounds, every image counted."""
 
     images: int
@@ -75,7 +75,7 @@ class Likelihood(_Base, kw_only=True):
     units: dict[str, int]
 
 
-class Fid(_Base, kw_only=True):
+class Fid(_Base, frozen=True, kw_only=True):
     """FID and KID of generated images against the training split."""
 
     extractor: str
@@ -95,13 +95,13 @@ class Fid(_Base, kw_only=True):
     temperature: float
 
 
-class Missing(_Base, tag_field="missing", tag="yes", kw_only=True):
+class Missing(_Base, frozen=True, kw_only=True, tag_field="missing", tag="yes"):
     """A score that was not measured, and why."""
 
     why: str
 
 
-class Scores(_Base, kw_only=True):
+class Scores(_Base, frozen=True, kw_only=True):
     """What was measured, each with its provenance."""
 
     likelihood: Likelihood
@@ -110,7 +110,7 @@ class Scores(_Base, kw_only=True):
     """A per-pixel histogram fitted on the training split (add-one), scored on the same test images."""
 
 
-class Budget(_Base, kw_only=True):
+class Budget(_Base, frozen=True, kw_only=True):
     """What training spent. ``images`` is what makes runs comparable."""
 
     images: int
@@ -125,7 +125,7 @@ class Budget(_Base, kw_only=True):
     best_step: int | None = None
 
 
-class Environment(_Base, kw_only=True):
+class Environment(_Base, frozen=True, kw_only=True):
     """Where it ran."""
 
     device: str
@@ -135,10 +135,10 @@ class Environment(_Base, kw_only=True):
     git: str | None = None
 
 
-class Record(_Base, kw_only=True):
+class Record(_Base, frozen=True, kw_only=True):
     """One run."""
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     run: str
     created: str
     """UTC, ISO 8601, when the run ended."""
