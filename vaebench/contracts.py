@@ -309,6 +309,7 @@ class Scored:
     def __init__(self, distortion: Tensor, terms: list[Term]) -> None:
         self.distortion = distortion
         self.terms = terms
+        self._kl: Tensor | None = None
 
     def _rows(self, per_row: Tensor) -> Tensor:
         samples, batch = self.distortion.shape
@@ -316,8 +317,14 @@ class Scored:
 
     def kl(self) -> Tensor:
         """(G, K, B) rate of each group, nats per image: closed form where known, else at the sample."""
-        rows = [self._rows(kl(t.q, t.p, t.z)) for t in self.terms]
-        return torch.stack(rows) if rows else self.distortion.new_zeros(0, *self.distortion.shape)
+        if self._kl is None:
+            rows = [self._rows(kl(t.q, t.p, t.z)) for t in self.terms]
+            self._kl = torch.stack(rows) if rows else self.distortion.new_zeros(0, *self.distortion.shape)
+        return self._kl
+
+    def elbo(self) -> Tensor:
+        """(B,) the evidence lower bound, mean over the samples, nats per image."""
+        return -(self.distortion + self.kl().sum(0)).mean(0)
 
     def log_ratio(self) -> Tensor:
         """(K, B) log q(z|x) − log p(z) at the samples, all groups, nats per image."""

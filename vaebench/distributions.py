@@ -36,11 +36,14 @@ def _per_image(values: Tensor) -> Tensor:
 
 
 class DiagonalNormal(Distribution):
-    """N(mean, exp(log_std)²), independent over a group's dimensions; both tensors (B, *shape)."""
+    """N(mean, exp(log_std)²), independent over a group's dimensions; both tensors (B, *shape).
+
+    Half-precision moments are raised to float32: rates are never computed in bf16.
+    """
 
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
-        self.location = mean
-        self.log_std = log_std
+        self.location = mean if mean.dtype == torch.float64 else mean.float()
+        self.log_std = log_std if log_std.dtype == torch.float64 else log_std.float()
 
     @property
     def mean(self) -> Tensor:

@@ -70,7 +70,7 @@ class ImageNoise(Noise):
     """
 
     def __init__(self, seed: int, images: Tensor, samples: Tensor | None = None) -> None:
-        key = torch.full_like(images, seed)
+        key = _mix((torch.full_like(images, seed) + 1) * _GOLDEN)
         for part in (images, torch.zeros_like(images) if samples is None else samples):
             key = _mix((key + part + 1) * _GOLDEN)
         self.key = key

@@ -75,7 +75,7 @@ class Likelihood(_Base, frozen=True, kw_only=True):
     units: dict[str, int]
 
 
-class Fid(_Base, frozen=True, kw_only=True):
+class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured"):
     """FID and KID of generated images against the training split."""
 
     extractor: str
@@ -95,7 +95,7 @@ class Fid(_Base, frozen=True, kw_only=True):
     temperature: float
 
 
-class Missing(_Base, frozen=True, kw_only=True, tag_field="missing", tag="yes"):
+class Missing(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="missing"):
     """A score that was not measured, and why."""
 
     why: str
@@ -153,6 +153,8 @@ class Record(_Base, frozen=True, kw_only=True):
     scores: Scores | None
     """None where the run diverged."""
     budget: Budget
+    weights_sha256: Sha256 | None = None
+    """Of the weights that were scored."""
     environment: Environment
     command: str
     """What reproduces the run."""

@@ -1,1 +1,1 @@
-"""One training loop, its settings and its checkpoints."""
+"""One training loop, its checkpoints, and the stream that feeds it."""

@@ -1,0 +1,116 @@
+"""Only like stands with like, and what is alike stands together."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaderboard.strategies import boards
+from vaebench.leaderboard.comparable import Section, sections
+from vaebench.leaderboard.identity import Run, digest, file_name, page_name, recipe
+from vaebench.records import Fid, Record
+
+
+def runs_of(board: list[Record]) -> list[Run]:
+    return [
+        Run(record, record.scores, recipe(record), digest(record))
+        for record in board
+        if record.scores is not None
+    ]
+
+
+def bound_to(run: Run) -> tuple[object, ...]:
+    """What fixes a run's section by itself; None where it would stand with any."""
+    likelihood, fid = run.scores.likelihood, run.scores.fid
+    return (
+        run.record.data,
+        run.record.budget.images if run.record.budget.stopped == "budget" else None,
+        likelihood.samples if likelihood.bound == "iwae" else None,
+        (fid.extractor, fid.weights_sha256, fid.images, fid.reference) if isinstance(fid, Fid) else None,
+    )
+
+
+def fits(run: Run, section: Section) -> bool:
+    protocol = section.protocol
+    fid = protocol.fid
+    offered = (
+        protocol.data,
+        protocol.images,
+        protocol.samples,
+        None if fid is None else (fid.extractor, fid.weights_sha256, fid.images, fid.reference),
+    )
+    wanted = bound_to(run)
+    return run.record.budget.images <= protocol.images and all(
+        want is None or want == offer for want, offer in zip(wanted, offered, strict=True)
+    )
+
+
+@given(boards)
+def test_a_section_fits_all_its_runs_and_holds_each_once(board: list[Record]) -> None:
+    runs = runs_of(board)
+    found = sections(runs)
+    assert sorted(run.digest for section in found for run in section.runs) == sorted(
+        run.digest for run in runs
+    )
+    assert all(fits(run, section) for section in found for run in section.runs)
+    assert len({section.protocol for section in found}) == len(found)
+
+
+@given(boards)
+def test_bigger_sections_come_first(board: list[Record]) -> None:
+    sizes = [len(section.runs) for section in sections(runs_of(board))]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@given(boards)
+def test_what_is_bound_to_the_same_protocol_stands_together(board: list[Record]) -> None:
+    homes: dict[tuple[object, ...], set[int]] = {}
+    for number, section in enumerate(sections(runs_of(board))):
+        for run in section.runs:
+            if None not in bound_to(run):
+                homes.setdefault(bound_to(run), set()).add(number)
+    assert all(len(numbers) == 1 for numbers in homes.values())
+
+
+@given(boards)
+def test_a_run_without_k_or_fid_is_alone_only_where_none_is_like_it(board: list[Record]) -> None:
+    found = sections(runs_of(board))
+    for section in found:
+        if section.protocol.samples is None:
+            assert all(run.scores.likelihood.bound != "iwae" for run in section.runs)
+        for other in found:
+            same = section.protocol.data == other.protocol.data
+            if same and section.protocol.images == other.protocol.images and section is not other:
+                k, other_k = section.protocol.samples, other.protocol.samples
+                assert k != other_k or None not in (section.protocol.fid, other.protocol.fid)
+
+
+@given(boards)
+def test_seeds_that_stopped_early_stand_together(board: list[Record]) -> None:
+    homes: dict[tuple[object, ...], set[int]] = {}
+    for section in sections(runs_of(board)):
+        for run in section.runs:
+            if run.record.budget.stopped == "patience":
+                homes.setdefault((run.record.data, run.recipe), set()).add(section.protocol.images)
+    assert all(len(images) == 1 for images in homes.values())
+
+
+@given(boards)
+def test_names_tell_contents_apart(board: list[Record]) -> None:
+    assert len({file_name(record) for record in board}) == len({digest(record) for record in board})
+    for record in board:
+        name = file_name(record)
+        assert len(name.encode()) < 200
+        assert name.isascii()
+        assert set(name.lower()) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+@given(boards, st.sampled_from(["", "README", "readme", "../../etc", "a/b", "CON", "漢字", ".", "x" * 300]))
+def test_a_page_name_is_a_file_name_and_never_the_index(board: list[Record], name: str) -> None:
+    import msgspec
+
+    for record in board:
+        page = page_name(msgspec.structs.replace(record.data, name=name))
+        assert page
+        assert len(page) < 80
+        assert page != "readme"
+        assert set(page) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+        assert page.endswith("-binary") == (record.data.levels == 2)

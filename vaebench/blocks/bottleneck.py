@@ -1,0 +1,51 @@
+"""The residual bottleneck of the very deep VAE."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+    """A convolution that keeps the size, with torch's weights and a bias of zero."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Bottleneck(nn.Module):
+    """Pre-activation 1-3-3-1 convolutions with GELU, the outer ones 1x1 (Child 2021, sec. 3 and fig. 3).
+
+    (B, inputs, H, W) -> (B, outputs, H, W); the inner convolutions are 1x1 too where the map is small.
+
+    :param last_scale: factor on the last convolution's initial weights; 0 starts the block at zero
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        *,
+        residual: bool,
+        spatial: bool,
+        last_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if residual and inputs != outputs:
+            raise ValueError(f"a residual block keeps its channels: {inputs} in, {outputs} out")
+        kernel = 3 if spatial else 1
+        self.residual = residual
+        self.c1 = conv(inputs, hidden, 1)
+        self.c2 = conv(hidden, hidden, kernel)
+        self.c3 = conv(hidden, hidden, kernel)
+        self.c4 = conv(hidden, outputs, 1)
+        with torch.no_grad():
+            self.c4.weight.mul_(last_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.c1(F.gelu(x))
+        h = self.c2(F.gelu(h))
+        h = self.c3(F.gelu(h))
+        h = self.c4(F.gelu(h))
+        return x + h if self.residual else h

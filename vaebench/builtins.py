@@ -1,0 +1,54 @@
+"""The built-in parts and data sets, offered through the same hooks as anybody's."""
+
+from vaebench.hookspecs import Entry, hookimpl
+
+
+@hookimpl
+def vaebench_components() -> list[Entry]:
+    return [
+        Entry("encoder", "mlp", "vaebench.encoders.mlp:Mlp", "fully connected layers"),
+        Entry("encoder", "conv", "vaebench.encoders.conv:Conv", "strided convolutions"),
+        Entry("encoder", "resnet", "vaebench.encoders.resnet:Resnet", "residual bottlenecks, to a vector"),
+        Entry("latent", "gaussian", "vaebench.latents.gaussian:Gaussian", "one group of normals"),
+        Entry("latent", "topdown", "vaebench.latents.topdown:TopDown", "many groups, coarse to fine"),
+        Entry("prior", "normal", "vaebench.priors.normal:Normal", "standard or learned normal"),
+        Entry("decoder", "mlp", "vaebench.decoders.mlp:Mlp", "fully connected layers"),
+        Entry("decoder", "conv", "vaebench.decoders.conv:Conv", "enlarging convolutions"),
+        Entry("decoder", "resnet", "vaebench.decoders.resnet:Resnet", "enlarging residual bottlenecks"),
+        Entry("likelihood", "bernoulli", "vaebench.likelihoods.bernoulli:Bernoulli", "binary pixels"),
+        Entry("likelihood", "logistic", "vaebench.likelihoods.logistic:Logistic", "discretised logistic"),
+        Entry(
+            "likelihood",
+            "logistic-mixture",
+            "vaebench.likelihoods.logistic_mixture:LogisticMixture",
+            "discretised logistics, colours coupled",
+        ),
+        Entry(
+            "likelihood", "categorical", "vaebench.likelihoods.categorical:Categorical", "a logit per level"
+        ),
+        Entry("objective", "elbo", "vaebench.objectives.elbo:Elbo", "evidence lower bound"),
+        Entry("extractor", "digits", "vaebench.evaluation.extractors.small:digits", "8x8 digits"),
+        Entry(
+            "extractor", "mnist", "vaebench.evaluation.extractors.small:mnist", "28x28 digits, grey or binary"
+        ),
+        Entry(
+            "extractor",
+            "fashion-mnist",
+            "vaebench.evaluation.extractors.small:fashion_mnist",
+            "28x28 clothes",
+        ),
+        Entry("extractor", "inception", "vaebench.evaluation.extractors.inception:inception", "Inception v3"),
+    ]
+
+
+@hookimpl
+def vaebench_datasets() -> list[Entry]:
+    return [
+        Entry("dataset", "digits", "vaebench.datasets.digits:digits", "8x8 grey, embedded"),
+        Entry("dataset", "mnist", "vaebench.datasets.mnist:mnist", "28x28 grey"),
+        Entry("dataset", "fashion-mnist", "vaebench.datasets.mnist:fashion_mnist", "28x28 grey"),
+        Entry("dataset", "mnist-binary", "vaebench.datasets.mnist_binary:mnist_binary", "28x28 binary"),
+        Entry("dataset", "cifar10", "vaebench.datasets.cifar10:cifar10", "32x32 colour"),
+        Entry("dataset", "celeba64", "vaebench.datasets.celeba64:celeba64", "64x64 colour faces"),
+        Entry("dataset", "folder", "vaebench.datasets.folder:folder", "your own images: folder:PATH"),
+    ]

@@ -1,0 +1,64 @@
+"""The command line: one thin function per verb; what is heavy is imported inside the verb."""
+
+import os
+import sys
+
+import click
+
+import vaebench
+from vaebench.cli import board, parts, runs
+from vaebench.errors import VaebenchError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(vaebench.__version__, package_name="vaebench")
+def group() -> None:
+    """Compose, train and score variational autoencoders, and rank them honestly.
+
+    \b
+      vaebench run --compose enc=resnet,latent=topdown,prior=normal
+      vaebench list
+      vaebench show latent=topdown
+
+    Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 diverged, 4 the run's folder is in use, 5 damaged state.
+    """
+
+
+for command in (
+    runs.run,
+    runs.evaluate,
+    runs.sample,
+    runs.reconstruct,
+    parts.list_,
+    parts.show,
+    board.leaderboard,
+    board.submit,
+):
+    group.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; every failure that a person can mend is one line on stderr."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except VaebenchError as error:
+        click.echo(f"vaebench: {error}", err=True)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("vaebench: interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if os.environ.get("VAEBENCH_DEBUG"):
+            raise
+        said = " ".join(str(error).split())
+        click.echo(
+            f"vaebench: unexpected {type(error).__name__}: {said} (VAEBENCH_DEBUG=1 shows where)", err=True
+        )
+        code = 1
+    sys.exit(code or 0)

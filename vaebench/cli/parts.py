@@ -1,0 +1,129 @@
+"""``vaebench list`` and ``vaebench show``: what there is, and what a part takes."""
+
+import json
+from typing import Any
+
+import click
+
+from vaebench.errors import UsageError
+from vaebench.hookspecs import KINDS
+
+
+def _kind(word: str) -> str:
+    """A kind from its name, its plural or its slot."""
+    from vaebench.registry import nearest
+    from vaebench.spec import SLOTS
+
+    known = {kind: kind for kind in KINDS} | {f"{kind}s": kind for kind in KINDS} | dict(SLOTS)
+    known |= {"likelihoods": "likelihood", "data": "dataset"}
+    if word not in known:
+        raise UsageError(f"{word} is no kind; kinds are {', '.join(KINDS)}{nearest(word, KINDS)}")
+    return known[word]
+
+
+def _complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+def _complete_part(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from vaebench import registry
+
+    words = [f"{r.entry.kind}={r.entry.name}" for r in registry.load().entries()]
+    return [word for word in words if word.startswith(incomplete)]
+
+
+@click.command("list")
+@click.argument("kind", required=False, shell_complete=_complete_kind)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def list_(kind: str | None, as_json: bool) -> None:
+    """What there is to compose: every part and data set, and the package it comes from.
+
+    KIND is encoder, latent, prior, decoder, likelihood, objective, extractor or dataset.
+    """
+    from vaebench import registry
+
+    known = registry.load()
+    entries = known.entries(_kind(kind) if kind else None)
+    if as_json:
+        fields = ("kind", "name", "summary", "target")
+        rows = [
+            {**{f: getattr(r.entry, f) for f in fields}, "package": r.package, "version": r.version}
+            for r in entries
+        ]
+        broken = [{"plugin": b.plugin, "package": b.package, "reason": b.reason} for b in known.broken]
+        click.echo(json.dumps({"entries": rows, "broken": broken}, indent=2))
+        return
+    table = [(r.entry.kind, r.entry.name, r.entry.summary, f"{r.package} {r.version}") for r in entries]
+    widths = [max((len(row[i]) for row in table), default=0) for i in range(4)]
+    for row in table:
+        click.echo("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    for same in known.duplicates:
+        click.echo(
+            f"offered twice: {same[0].entry.kind} {same[0].entry.name}, by {' and '.join(map(str, same))}",
+            err=True,
+        )
+    for b in known.broken:
+        click.echo(f"broken plugin: {b.plugin} of package {b.package}: {b.reason}", err=True)
+
+
+@click.command()
+@click.argument("part", shell_complete=_complete_part)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def show(part: str, as_json: bool) -> None:
+    """One part: its package, paper, parameters, and what it composes with.
+
+    PART is KIND=NAME or SLOT=NAME, as in latent=topdown or dataset=folder.
+    """
+    from vaebench import registry
+    from vaebench.parameters import REQUIRED, parameters_of, text
+
+    kind, equals, name = part.partition("=")
+    if not equals:
+        raise UsageError(f"{part}: write KIND=NAME, as in latent=topdown")
+    known = registry.load()
+    found = known.get(_kind(kind), name)
+    target = known.resolve(found.entry.kind, name)
+    takes = [
+        {
+            "name": p.name,
+            "default": None if p.default is REQUIRED else text(p.default),
+            "accepts": p.accepts,
+            "meaning": p.meaning,
+        }
+        for p in parameters_of(target).values()
+    ]
+    about: dict[str, Any] = {
+        "kind": found.entry.kind,
+        "name": name,
+        "summary": found.entry.summary,
+        "package": f"{found.package} {found.version}",
+        "target": found.entry.target,
+        "says": " ".join((target.__doc__ or "").split()),
+        "paper": getattr(target, "paper", ""),
+        "parameters": takes,
+        "composes_with": _fits(known, target),
+    }
+    if as_json:
+        click.echo(json.dumps(about, indent=2))
+        return
+    click.echo(f"{about['kind']} {name}: {about['summary']}\n{about['says']}\n")
+    for label in ("package", "target", "paper"):
+        if about[label]:
+            click.echo(f"{label:10}{about[label]}")
+    for other, names in about["composes_with"].items():
+        click.echo(f"{'with':10}{other}: {', '.join(names) or 'nothing installed'}")
+    click.echo("parameters" if takes else "no parameters")
+    for p in takes:
+        default = "required" if p["default"] is None else f"default {p['default'] or 'empty'}"
+        click.echo(f"  {p['name']:14} {p['meaning']} ({p['accepts']}; {default})")
+
+
+def _fits(known: Any, target: Any) -> dict[str, list[str]]:
+    """Slot -> what this part can stand beside there: both its needs and theirs are met."""
+    from vaebench.contracts import Part
+
+    if not (isinstance(target, type) and issubclass(target, Part)):
+        return {}
+    from vaebench.compose import companions
+
+    return companions(known, target)

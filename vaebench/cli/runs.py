@@ -1,0 +1,252 @@
+"""``vaebench run``, ``eval``, ``sample`` and ``reconstruct``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vaebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vaebench.registry import Registry
+    from vaebench.runs import Request, RunFolder
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+_root = click.option(
+    "--data-root",
+    type=_FOLDER,
+    help="Where data sets live [default: $VAEBENCH_DATA or ~/.cache/vaebench/data].",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def _complete_data(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from vaebench import registry
+
+    return [name for name in registry.load().names("dataset") if name.startswith(incomplete)]
+
+
+@click.command()
+@click.option("--compose", metavar="SPEC", help="slot=name and slot.parameter=value, separated by commas.")
+@click.option("--recipe", type=click.Path(path_type=Path, dir_okay=False), help="The same as a TOML file.")
+@click.option("--data", metavar="DATA", shell_complete=_complete_data, help="Data set [default: digits].")
+@click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
+@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the training split.")
+@click.option("--seed", type=click.IntRange(0, 2**62), help="Of weights, order and noise [default: 0].")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of training or scoring."
+)
+@click.option("--out", type=_FOLDER, help="The run's folder [default: under runs/].")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@_device
+@_root
+@_json
+def run(
+    compose: str | None,
+    recipe: Path | None,
+    data: str | None,
+    steps: int | None,
+    epochs: float | None,
+    seed: int | None,
+    settings: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    device: str,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Compose a model, train it, score it, and write a record and pictures.
+
+    \b
+      vaebench run --compose enc=resnet,latent=topdown,prior=normal
+      vaebench run --compose enc=mlp,latent=gaussian --data mnist-binary --epochs 30 --set lr=1e-3
+      vaebench run --recipe mine.toml --seed 1
+      vaebench run --resume --out runs/mine
+    """
+    from vaebench import recipes, registry
+
+    known = registry.load()
+    given = dict(word.partition("=")[::2] for word in settings)
+    if wrong := [word for word in settings if "=" not in word]:
+        raise UsageError(f"--set {wrong[0]}: write KEY=VALUE")
+    given |= {k: str(v) for k, v in (("steps", steps), ("epochs", epochs)) if v is not None}
+    asked_again = resume and out is not None and compose is None and recipe is None
+    if not asked_again and (compose is None) == (recipe is None):
+        raise UsageError("give --compose SPEC or --recipe FILE (or --resume --out RUN to go on with a run)")
+    plan = recipes.Plan()
+    if recipe is not None:
+        plan = recipes.read(recipe)
+    plan = plan.overridden(compose=compose, data=data, seed=seed, settings=given)
+    if not asked_again:
+        plan.check_names(known)
+    _run(known, plan, out, resume, asked_again, device, data_root, as_json)
+
+
+def _run(
+    known: "Registry",
+    plan: Any,
+    out: Path | None,
+    resume: bool,
+    asked_again: bool,
+    device: str,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    from vaebench import records, runner
+    from vaebench.cli.progress import reporter
+    from vaebench.data import default_root
+    from vaebench.runs import RunFolder
+
+    root = data_root or default_root()
+    if asked_again:
+        assert out is not None
+        if plan.given:
+            raise UsageError(
+                "--resume --out RUN goes on with what RUN was asked; leave the other options out"
+            )
+        prepared = runner.prepare(RunFolder(out).request(), known, root, device)
+    else:
+        prepared = runner.prepare(plan.request(), known, root, device)
+    folder = RunFolder(out or Path("runs") / prepared.request.folder_name)
+    with folder.locked():
+        finished = _existing(folder, prepared.request, resume)
+        said = reporter()
+        for note in prepared.data.notes:
+            said.say(note)
+        said.say(f"composition  {prepared.request.compose}")
+        said.say(f"data         {prepared.request.data}: {_split(prepared.data)}")
+        said.say(f"folder       {folder.path}")
+        with said:
+            record = finished or runner.run(prepared, folder, known, said)
+    if as_json:
+        click.echo(records.to_json(record), nl=False)
+    else:
+        from vaebench.cli.summary import summary
+
+        click.echo(summary(record, folder))
+
+
+def _split(data: Any) -> str:
+    counts = [f"{len(getattr(data, s).images)} {s}" for s in ("train", "validation", "test")]
+    image = data.image
+    return (
+        f"{', '.join(counts)} images of {image.channels}x{image.height}x{image.width}, {image.levels} levels"
+    )
+
+
+def _existing(folder: "RunFolder", request: "Request", resume: bool) -> Any:
+    """What the folder already holds: None to train, a record where the run is finished and resumed."""
+    from vaebench import records
+
+    if not folder.request_file.exists():
+        return None
+    if folder.request() != request:
+        raise UsageError(f"{folder.path} holds another run (see its run.json); give another --out")
+    done = folder.record.exists()
+    if not resume:
+        what = "a finished run of just this" if done else "an interrupted run of just this"
+        raise UsageError(f"{folder.path} holds {what}; add --resume, or give another --out")
+    if not done:
+        return None
+    record = records.read(folder.record)
+    return record if record.status == "ok" else None
+
+
+@click.command("eval")
+@click.argument("run", type=_FOLDER)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of scoring, as samples=1000."
+)
+@_device
+@_root
+@_json
+def evaluate(
+    run: Path, settings: tuple[str, ...], device: str, data_root: Path | None, as_json: bool
+) -> None:
+    """Score the trained model in folder RUN again, under its own protocol or another.
+
+    The run's record stays as it is.
+    """
+    import msgspec
+
+    from vaebench import recipes, registry, runner
+    from vaebench.cli.progress import reporter
+    from vaebench.cli.summary import scores_lines
+    from vaebench.data import default_root
+    from vaebench.evaluation import scoring
+    from vaebench.runs import RunFolder
+
+    changes = recipes.scoring_settings(dict(word.partition("=")[::2] for word in settings))
+    known = registry.load()
+    prepared, model = runner.load(RunFolder(run), known, data_root or default_root(), device)
+    protocol = msgspec.structs.replace(prepared.request.scoring, **changes)
+    scores, _ = scoring.score(model, prepared.data, protocol, known, reporter().say)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(scores), indent=2))
+    else:
+        click.echo("\n".join(scores_lines(scores)))
+
+
+@click.command()
+@click.argument("run", type=_FOLDER)
+@click.option("--count", type=click.IntRange(1), default=64, show_default=True, help="How many images.")
+@click.option(
+    "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
+)
+@_device
+@_root
+def sample(
+    run: Path,
+    count: int,
+    temperature: float,
+    seed: int,
+    out: Path | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Draw images from the model in folder RUN and write a picture of them."""
+    from vaebench import registry, runner
+    from vaebench.data import default_root
+    from vaebench.evaluation import scoring
+    from vaebench.evaluation.pictures import save_samples
+    from vaebench.runs import RunFolder
+
+    folder = RunFolder(run)
+    prepared, model = runner.load(folder, registry.load(), data_root or default_root(), device)
+    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch)
+    path = out or folder.path / f"samples-t{temperature:g}-s{seed}.png"
+    save_samples(path, images, prepared.data.image.levels)
+    click.echo(path)
+
+
+@click.command()
+@click.argument("run", type=_FOLDER)
+@click.option("--count", type=click.IntRange(1), default=36, show_default=True, help="How many test images.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
+)
+@_device
+@_root
+def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root: Path | None) -> None:
+    """Put test images through the model in folder RUN and write a picture: images above, means below."""
+    from vaebench import registry, runner
+    from vaebench.data import default_root
+    from vaebench.evaluation import scoring
+    from vaebench.runs import RunFolder
+
+    folder = RunFolder(run)
+    prepared, model = runner.load(folder, registry.load(), data_root or default_root(), device)
+    path = out or folder.reconstructions
+    scoring.draw_reconstructions(model, prepared.data, path, prepared.request.scoring.noise_seed, count)
+    click.echo(path)

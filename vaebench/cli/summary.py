@@ -1,0 +1,59 @@
+"""What a person reads at the end of a run."""
+
+from collections.abc import Iterator
+
+from vaebench.records import Estimate, Fid, Likelihood, Record, Scores
+from vaebench.runs import RunFolder
+
+_BOUNDS = {"iwae": "importance-weighted bound, K={}", "two-part": "two-part code", "exact": "exact"}
+
+
+def _both(e: Estimate) -> str:
+    return f"{e.bits_per_dim:.4f} ± {e.bits_per_dim_se:.4f} bits/dim ({e.nats:.2f} ± {e.nats_se:.2f} nats)"
+
+
+def _likelihood_lines(score: Likelihood) -> Iterator[str]:
+    bound = _BOUNDS[score.bound].format(score.samples)
+    yield f"NLL          {_both(score.nll)}; {bound}, {score.images} test images"
+    if not score.exact_prior:
+        yield "             the prior's density is an estimate"
+    split = f"rate {score.rate.nats:.2f} + distortion {score.distortion.nats:.2f} nats"
+    yield f"-ELBO        {_both(score.elbo)} = {split}"
+    active = ", ".join(f"{n}/{score.units[g]}" for g, n in score.active_units.items())
+    if active:
+        yield f"active units {active}"
+
+
+def scores_lines(scores: Scores) -> list[str]:
+    """The scores in words, one a line."""
+    bits, histogram = scores.likelihood.nll.bits_per_dim, scores.histogram_bits_per_dim
+    lines = [*_likelihood_lines(scores.likelihood)]
+    lines.append(
+        f"histogram    {histogram:.4f} bits/dim per pixel: the NLL is {1 - bits / histogram:.1%} below it"
+    )
+    fid = scores.fid
+    if isinstance(fid, Fid):
+        lines.append(
+            f"FID          {fid.fid:.3f} at N={fid.images}, {fid.fid_extrapolated:.3f} extrapolated; "
+            f"KID {fid.kid:.5f} ± {fid.kid_se:.5f} ({fid.extractor} features, {fid.reference})"
+        )
+        if fid.few_images:
+            lines.append(f"             N is at most the {fid.features} features: this FID is far too large")
+    else:
+        lines.append(f"FID          missing: {fid.why}")
+    return lines
+
+
+def summary(record: Record, folder: RunFolder) -> str:
+    """Scores, cost, where everything is, and what to do next."""
+    spent = record.budget
+    lines = [f"composition  {record.composition}", f"data         {record.data.spec}, seed {record.seed}"]
+    lines += scores_lines(record.scores) if record.scores else ["status       diverged"]
+    lines += [
+        f"training     {spent.steps} steps, {spent.images} images in {spent.train_seconds:.1f} s "
+        f"({spent.images_per_second:.0f}/s), {spent.parameters} parameters",
+        f"record       {folder.record}",
+        f"pictures     {folder.samples}  {folder.reconstructions}",
+        f"leaderboard  vaebench submit {folder.path} && vaebench leaderboard",
+    ]
+    return "\n".join(lines)

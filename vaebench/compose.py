@@ -1,0 +1,162 @@
+"""Spec -> a checked composition -> a wired model; every mismatch is said before a tensor is made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vaebench.contracts import ImageShape, Part, Tags
+from vaebench.errors import UsageError, VaebenchError
+from vaebench.model import Vae
+from vaebench.parameters import Parameter, convert, parameters_of, text
+from vaebench.registry import Registered, Registry
+from vaebench.settings import Training
+from vaebench.spec import SLOTS, Choice, Spec
+
+_DEFAULTS = {"enc": "resnet", "latent": "topdown", "prior": "normal", "obj": "elbo"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The part in a slot: what it is, where it comes from, and all its parameters, typed."""
+
+    registered: Registered
+    part: type[Part]
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Six parts that fit each other and the data; ``spec`` is its canonical text."""
+
+    spec: Spec
+    chosen: Mapping[str, Chosen]
+    image: ImageShape
+
+    def build(self, training: Training | None = None) -> Vae:
+        """The wired model, initialised from torch's generator; UsageError where a constructor refuses."""
+        training = training or Training()
+        image = self.image
+        encoder = self._make("enc", image)
+        latent = self._make("latent", encoder.levels, image)
+        return Vae(
+            image,
+            encoder,
+            latent,
+            self._make("prior", latent.groups, image),
+            self._make("dec", latent.out, image),
+            self._make("lik", image),
+            self._make("obj", latent.groups, image),
+            training.shift,
+            training.scale,
+        )
+
+    def _make(self, slot: str, *given: Any) -> Any:
+        chosen = self.chosen[slot]
+        try:
+            return chosen.part(*given, **chosen.parameters)
+        except UsageError as error:
+            raise UsageError(f"{slot}={chosen.registered.entry.name}: {error}") from None
+
+
+def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
+    """Fill in what the spec leaves open, convert and check all parameters, and check every pair.
+
+    Raises UsageError: an unknown parameter, a bad value, or parts that do not fit each other or the data.
+    """
+    named = {slot: choice.name for slot, choice in spec.choices.items() if choice.name}
+    parts: dict[str, type[Part]] = {s: registry.resolve(SLOTS[s], n) for s, n in named.items()}
+    for slot in SLOTS:
+        if slot not in named:
+            named[slot] = _default(slot, named, parts, image, registry)
+            parts[slot] = registry.resolve(SLOTS[slot], named[slot])
+    choices: dict[str, Choice] = {}
+    chosen: dict[str, Chosen] = {}
+    for slot, kind in SLOTS.items():
+        known = parameters_of(parts[slot])
+        given = spec.choices[slot].parameters if slot in spec.choices else {}
+        values = convert(slot, known, given, named[slot])
+        changed = {name: text(v) for name, v in values.items() if v != known[name].default}
+        choices[slot] = Choice(named[slot], changed)
+        chosen[slot] = Chosen(registry.get(kind, named[slot]), parts[slot], _filled(known, values))
+    check_fit(parts, named, image, registry)
+    return Composition(Spec(choices), chosen, image)
+
+
+def _default(
+    slot: str,
+    named: Mapping[str, str],
+    parts: Mapping[str, type[Part]],
+    image: ImageShape,
+    registry: Registry,
+) -> str:
+    """What an open slot gets: a suggestion of the parts chosen so far, else what suits them."""
+    for part in parts.values():
+        if slot in part.suggests:
+            return part.suggests[slot]
+    if slot == "dec":
+        return named["enc"] if named["enc"] in registry.names("decoder") else "resnet"
+    if slot == "lik":
+        if "binary" in image.tags:
+            return "bernoulli"
+        return "logistic" if "many-channels" in image.tags else "logistic-mixture"
+    return _DEFAULTS[slot]
+
+
+def _filled(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values.get(name, parameter.default) for name, parameter in known.items()}
+
+
+def _lacking(needs: Tags, offers: Tags) -> list[str]:
+    return sorted(need for need in needs if offers.isdisjoint(need.split("|")))
+
+
+def check_fit(
+    parts: Mapping[str, type[Part]], names: Mapping[str, str], image: ImageShape, registry: Registry
+) -> None:
+    """Every part's needs are met by what sits in the slot it names, or by the data; else UsageError."""
+    for slot, part in parts.items():
+        for other, needs in part.needs.items():
+            offers = image.tags if other == "data" else parts[other].offers
+            lacking = _lacking(needs, offers)
+            if not lacking:
+                continue
+            words = " and ".join(word.replace("|", " or ") for word in lacking)
+            if other == "data":
+                has = ", ".join(sorted(image.tags))
+                raise UsageError(f"{slot}={names[slot]} needs {words} data; these are {has}")
+            there = _loadable(registry, SLOTS[other])
+            fitting = [name for name, offer in there.items() if not _lacking(needs, offer.offers)]
+            raise UsageError(
+                f"{slot}={names[slot]} does not fit {other}={names[other]}: it needs {words} there; "
+                f"what offers that: {', '.join(fitting) or 'nothing installed'}"
+            )
+
+
+def companions(registry: Registry, part: type[Part]) -> dict[str, list[str]]:
+    """Slot -> the names there that this part can stand beside, where either side is choosy."""
+    own = next((s for s, kind in SLOTS.items() if part in _loadable(registry, kind).values()), None)
+    found: dict[str, list[str]] = {}
+    for slot, kind in SLOTS.items():
+        others = _loadable(registry, kind)
+        choosy = slot in part.needs or any(own in other.needs for other in others.values())
+        if slot != own and choosy:
+            found[slot] = [
+                name
+                for name, other in others.items()
+                if not _lacking(part.needs.get(slot, frozenset()), other.offers)
+                and not _lacking(other.needs.get(own or "", frozenset()), part.offers)
+            ]
+    if "data" in part.needs:
+        found["data"] = [" and ".join(sorted(part.needs["data"])).replace("|", " or ")]
+    return found
+
+
+def _loadable(registry: Registry, kind: str) -> dict[str, type[Part]]:
+    """The parts of a kind by name; those that cannot be loaded are left out."""
+    parts: dict[str, type[Part]] = {}
+    for name in registry.names(kind):
+        try:
+            parts[name] = registry.resolve(kind, name)
+        except VaebenchError:
+            continue
+    return parts

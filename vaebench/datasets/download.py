@@ -1,0 +1,51 @@
+"""Files of the published data sets: found under the data root, else downloaded, else one clear line."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
+
+from vaebench.errors import UsageError
+from vaebench.parameters import one_line
+
+Found = TypeVar("Found")
+
+_SECONDS = 30.0
+
+
+def found_or_downloaded(
+    name: str, place: Path, root: Path, wanted: str, load: Callable[[bool], Found]
+) -> Found:
+    """``load(False)``, which reads files that are there; failing that ``load(True)``, which fetches them.
+
+    :param place: where the files belong, for messages; ``wanted`` names them
+    :raises UsageError: where neither works
+    """
+    with suppress(Exception):  # torchvision raises many kinds; the second try says why
+        return load(False)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # Several runs may start at once, and torchvision downloads onto the final name.
+        with FileLock(root / ".download.lock"), _patience(_SECONDS):
+            return load(True)
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        reason = one_line(lines[-1]) if lines else type(error).__name__
+        raise UsageError(
+            f"{name}: no usable files in {place}, and none could be downloaded ({reason}); "
+            f"put {wanted} there, or name the folder that has them with --data-root or VAEBENCH_DATA"
+        ) from error
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """A network that swallows packets is given up after ``seconds`` without an answer."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,35 @@
+"""Networks whose features FID and KID compare: ``(weights, device) -> FeatureExtractor``, one per name.
+
+The name fixes the weights: every file is checked by its sha256 before it is read, shipped or not.
+"""
+
+import hashlib
+from pathlib import Path
+
+from vaebench.errors import VaebenchError
+
+
+class ExtractorUnavailableError(VaebenchError):
+    """An extractor's weights are not at hand, or not the right ones; FID is then missing, never replaced."""
+
+
+def verified(path: Path, sha256: str, extractor: str) -> bytes:
+    """The content of a weights file; raises ExtractorUnavailableError unless its sha256 is the one given."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ExtractorUnavailableError(
+            f"weights of extractor {extractor}: {path} cannot be read: {error.strerror}"
+        ) from None
+    return checked(content, str(path), sha256, extractor)
+
+
+def checked(content: bytes, origin: str, sha256: str, extractor: str) -> bytes:
+    """The content itself; raises ExtractorUnavailableError unless its sha256 is the one given."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ExtractorUnavailableError(
+            f"weights of extractor {extractor}: {origin} has sha256 {found[:12]}…, expected {sha256[:12]}…: "
+            "not the file that defines this extractor"
+        )
+    return content

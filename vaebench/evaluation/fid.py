@@ -1,0 +1,226 @@
+"""FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018), from one pass over the images' features.
+
+FID is biased upwards by about a constant over N, so it is given at N and, by a line in 1/N, at infinity
+(Chong & Forsyth 2020, section 3). KID is unbiased at any N. Statistics are made in float64 on the CPU.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from vaebench.contracts import FeatureExtractor
+from vaebench.errors import UsageError
+from vaebench.files import write_atomic
+from vaebench.records import Fid
+
+MINIMUM = 4
+"""Images on either side below which no score has a standard error."""
+SIZES, SHUFFLES = 5, 4
+"""Sizes from N/2 to N, evenly spaced in 1/N, and random subsets of each, that the line is fitted to."""
+KID_BLOCKS, KID_BLOCK, KID_REFERENCE = 10, 1000, 10_000
+"""Blocks at least, images in each at most, and reference images kept for KID."""
+WORTH_CACHING = 30.0
+"""Seconds of extraction from which the reference's statistics are kept on the disk."""
+FORMAT = 1
+"""Of the cached statistics; raise it when they change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Mean (width,) and covariance (width, width) of features, float64."""
+
+    mean: Tensor
+    covariance: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What is kept of the reference images: their moments, and the features of a random few for KID."""
+
+    moments: Moments
+    sample: Tensor
+
+
+def moments(features: Tensor) -> Moments:
+    """Mean and unbiased covariance of features (N, width)."""
+    return Moments(features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1))
+
+
+def frechet(a: Moments, b: Moments) -> float:
+    """|μ_a − μ_b|² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½), by torch-fidelity (Heusel et al. 2017, equation 6)."""
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
+
+    pair = ({"mu": m.mean.numpy(), "sigma": m.covariance.numpy()} for m in (a, b))
+    return float(fid_statistics_to_metric(*pair, verbose=False)[KEY_METRIC_FID])
+
+
+def extrapolate(features: Tensor, reference: Moments, seed: int = 0) -> tuple[float, float]:
+    """FID at N and as N goes to infinity: the intercept of a least-squares line in 1/N.
+
+    The line passes through FID at ``SIZES`` sizes between N/2 and N, each the mean over ``SHUFFLES`` random
+    subsets. Over a wider range of sizes the bias is no longer linear in 1/N where N is a few widths.
+
+    :param features: (N, width) float64
+    """
+    n = len(features)
+    generator = torch.Generator().manual_seed(seed)
+    shuffles = [torch.randperm(n, generator=generator) for _ in range(SHUFFLES)]
+    at_n = frechet(moments(features), reference)
+    inverses, fids = [1 / n], [at_n]
+    for inverse in np.linspace(1 / n, 2 / n, SIZES)[1:]:
+        size = round(1 / inverse)
+        subsets = [frechet(moments(features[shuffle[:size]]), reference) for shuffle in shuffles]
+        inverses.append(1 / size)
+        fids.append(float(np.mean(subsets)))
+    return at_n, float(np.polyfit(inverses, fids, 1)[1])
+
+
+def kid(features: Tensor, reference: Tensor, seed: int = 0) -> tuple[float, float]:
+    """KID, the unbiased squared MMD under (x·y/width + 1)³, by torch-fidelity, and its standard error.
+
+    The images are cut into disjoint blocks, which are independent, so that their spread gives a standard
+    error; that of the usual overlapping subsets does not. Every block meets as many blocks of the reference.
+
+    :param features: (N, width) float64, as is ``reference``; at least ``MINIMUM`` of each
+    """
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    n = min(len(features), len(reference))
+    size = max(2, min(KID_BLOCK, n // KID_BLOCKS))
+    generator = torch.Generator().manual_seed(seed)
+    ours = _blocks(features, size, generator)[: n // size]
+    theirs = _blocks(reference, size, generator)
+    each = len(theirs) // len(ours)
+
+    def mmd(x: Tensor, y: Tensor) -> float:
+        return kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=size, verbose=False)[
+            KEY_METRIC_KID_MEAN
+        ]
+
+    means = [
+        np.mean([mmd(block, other) for other in theirs[i * each : (i + 1) * each]])
+        for i, block in enumerate(ours)
+    ]
+    return float(np.mean(means)), float(np.std(means, ddof=1) / len(means) ** 0.5)
+
+
+def _blocks(features: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
+    """Disjoint random blocks of exactly ``size`` rows."""
+    shuffled = features[torch.randperm(len(features), generator=generator)]
+    return list(shuffled[: len(features) // size * size].split(size))
+
+
+def _features(images: Tensor, levels: int, extractor: FeatureExtractor, batch: int) -> Iterator[Tensor]:
+    """Features of each batch in turn, on the CPU."""
+    for part in images.split(batch):
+        yield extractor(part, levels).cpu()
+
+
+def _describe(images: Tensor, levels: int, extractor: FeatureExtractor, batch: int, seed: int) -> Reference:
+    """One pass over the reference images, of whose features few are kept: there may be a million."""
+    n, width = len(images), extractor.width
+    kept = torch.zeros(n, dtype=torch.bool)
+    kept[torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:KID_REFERENCE]] = True
+    origin: Tensor | None = None
+    total = torch.zeros(width, dtype=torch.float64)
+    squares = torch.zeros(width, width, dtype=torch.float64)
+    sample = []
+    batches = _features(images, levels, extractor, batch)
+    for features, keep in zip(batches, kept.split(batch), strict=True):
+        x = features.double()
+        origin = x.mean(0) if origin is None else origin  # sums of squares about 0 would cancel
+        x = x - origin
+        total += x.sum(0)
+        squares += x.T @ x
+        sample.append(features[keep].float())
+    assert origin is not None
+    covariance = (squares - torch.outer(total, total) / n) / (n - 1)
+    return Reference(Moments(origin + total / n, covariance), torch.cat(sample))
+
+
+def cache_folder() -> Path:
+    """``VAEBENCH_CACHE``, else the user's cache."""
+    return Path(os.environ.get("VAEBENCH_CACHE") or Path.home() / ".cache" / "vaebench")
+
+
+def _cache_file(images: Tensor, levels: int, extractor: FeatureExtractor, name: str, seed: int) -> Path:
+    """Named by all that the statistics depend on, the content of the images included."""
+    identity = (FORMAT, name, extractor.weights_sha256, levels, images.dtype, tuple(images.shape), seed)
+    key = hashlib.sha256(repr(identity).encode())
+    for part in images.split(10_000):
+        key.update(part.cpu().contiguous().numpy().data)
+    return cache_folder() / "fid" / f"{key.hexdigest()}.safetensors"
+
+
+def _reference(
+    images: Tensor, levels: int, extractor: FeatureExtractor, name: str, batch: int, seed: int
+) -> Reference:
+    """The reference's statistics, from the cache where they were expensive and are there."""
+    path = _cache_file(images, levels, extractor, name, seed)
+    # an unreadable or damaged file is made again
+    with contextlib.suppress(OSError, KeyError, safetensors.SafetensorError):
+        tensors = safetensors.torch.load(path.read_bytes())
+        return Reference(Moments(tensors["mean"], tensors["covariance"]), tensors["sample"])
+    start = time.monotonic()
+    found = _describe(images, levels, extractor, batch, seed)
+    if time.monotonic() - start >= WORTH_CACHING:
+        tensors = {"mean": found.moments.mean, "covariance": found.moments.covariance, "sample": found.sample}
+        # a full or read-only disk costs the next run its time, this one nothing
+        with contextlib.suppress(OSError):
+            write_atomic(path, safetensors.torch.save(tensors))
+    return found
+
+
+def score(
+    generated: Tensor,
+    reference: Tensor,
+    levels: int,
+    extractor: FeatureExtractor,
+    *,
+    extractor_name: str,
+    reference_name: str,
+    temperature: float,
+    batch: int = 100,
+    seed: int = 0,
+) -> Fid:
+    """FID and KID of generated images against reference images, both (N, C, H, W) integers in 0 .. levels-1.
+
+    Deterministic; FID depends on neither order nor batch size, KID and the extrapolation draw their subsets
+    from ``seed`` by position.
+
+    :param extractor_name: for the record, as are ``reference_name`` and ``temperature``
+    :raises UsageError: for fewer than ``MINIMUM`` images, or images that the extractor is not made for
+    """
+    for side, images in (("generated", generated), ("reference", reference)):
+        if len(images) < MINIMUM:
+            raise UsageError(f"FID needs at least {MINIMUM} {side} images, not {len(images)}")
+    # TF32 convolutions would make the number depend on the kind of GPU
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        known = _reference(reference, levels, extractor, extractor_name, batch, seed)
+        features = torch.cat(list(_features(generated, levels, extractor, batch))).double()
+    fid, fid_extrapolated = extrapolate(features, known.moments, seed)
+    kid_mean, kid_se = kid(features, known.sample.double(), seed)
+    return Fid(
+        extractor=extractor_name,
+        weights_sha256=extractor.weights_sha256,
+        features=extractor.width,
+        images=len(generated),
+        reference=reference_name,
+        reference_images=len(reference),
+        fid=fid,
+        fid_extrapolated=fid_extrapolated,
+        kid=kid_mean,
+        kid_se=kid_se,
+        few_images=min(len(generated), len(reference)) <= extractor.width,
+        temperature=temperature,
+    )

@@ -1,0 +1,162 @@
+"""The negative log-likelihood of every image of a split: ELBO and importance-weighted bound."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaebench import records
+from vaebench.contracts import Group, Scored, Term
+from vaebench.maths.units import bits_per_dim
+from vaebench.model import Vae
+from vaebench.noise import ImageNoise
+
+ACTIVE = 0.01
+"""A unit is active where its posterior mean's variance over images is above this (Burda et al. 2016)."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Per-image terms of a split, float64 on the CPU, in nats per image."""
+
+    iwae: Tensor
+    """(N,) log (1/K) Σ_k p(x,z_k)/q(z_k|x)."""
+    elbo: Tensor
+    """(N,) mean over the K samples."""
+    distortion: Tensor
+    rates: Tensor
+    """(G, N)."""
+
+
+class _Activity:
+    """Over images: the variance of a group's posterior mean, or the codes that are in use."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.count = 0
+        self.total: Tensor | float = 0.0
+        self.square: Tensor | float = 0.0
+        self.codes: set[int] = set()
+
+    def add(self, term: Term, samples: int) -> None:
+        """Count the first sample of each image."""
+        if self.group.codes is not None:
+            self.codes.update(term.z[::samples].unique().tolist())
+        elif term.q is not None and term.q.mean is not None:
+            mean = term.q.mean[::samples].double()
+            self.count += len(mean)
+            self.total = self.total + mean.sum(0)
+            self.square = self.square + mean.square().sum(0)
+
+    @property
+    def active(self) -> int:
+        if self.group.codes is not None or not isinstance(self.total, Tensor):
+            return len(self.codes)
+        mean = self.total / self.count
+        return int((self.square / self.count - mean.square() > ACTIVE).sum())
+
+    @property
+    def units(self) -> int:
+        return self.group.codes or math.prod(self.group.shape)
+
+
+@torch.inference_mode()
+def bounds(
+    model: Vae,
+    images: Tensor,
+    samples: int,
+    rows: int = 2000,
+    seed: int = 0,
+    see: Callable[[Scored, int], None] | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> Bounds:
+    """Score every image of ``images`` (N, C, H, W) with K = ``samples``; nothing is dropped.
+
+    Noise belongs to image and sample, so ``rows`` (images × samples at a time) changes rounding only.
+
+    :param see: told of each batch's terms and its samples per image
+    :param tick: told how many images are done
+    """
+    step = min(samples, rows)
+    per_batch = max(1, rows // step)
+    numbers = torch.arange(len(images), device=images.device)
+    done: list[tuple[Tensor, ...]] = []
+    for start in range(0, len(images), per_batch):
+        x, number = images[start : start + per_batch], numbers[start : start + per_batch]
+        weights, elbos, distortions, rates = [], [], [], []
+        for first in range(0, samples, step):
+            k = torch.arange(first, min(first + step, samples), device=x.device)
+            noise = ImageNoise(seed, number.repeat_interleave(len(k)), k.repeat(len(x)))
+            scored = model(x, noise, len(k))
+            weights.append(scored.log_weights().double())
+            distortions.append(scored.distortion.double())
+            rates.append(scored.kl().double())
+            elbos.append(-distortions[-1] - rates[-1].sum(0))
+            if see is not None:
+                see(scored, len(k))
+        iwae = torch.logsumexp(torch.cat(weights), 0) - math.log(samples)
+        done.append(
+            (iwae, torch.cat(elbos).mean(0), torch.cat(distortions).mean(0), torch.cat(rates, 1).mean(1).T)
+        )
+        if tick is not None:
+            tick(start + len(x))
+    iwae, elbo, distortion, rate = (torch.cat(part).cpu() for part in zip(*done, strict=True))
+    return Bounds(iwae, elbo, distortion, rate.T)
+
+
+def estimate(nats: Tensor, dims: int) -> records.Estimate:
+    """Mean over images (N,) with its standard error s/√N, in nats and bits/dim."""
+    mean = nats.mean().item()
+    error = nats.std().item() / math.sqrt(len(nats)) if len(nats) > 1 else 0.0
+    return records.Estimate(
+        nats=mean,
+        nats_se=error,
+        bits_per_dim=bits_per_dim(mean, dims),
+        bits_per_dim_se=bits_per_dim(error, dims),
+    )
+
+
+def default_samples(groups: tuple[Group, ...]) -> int:
+    """K where none is asked for: 100 for one group, 10 for a hierarchy; 1 where all latents are codes."""
+    if all(group.codes is not None for group in groups):
+        return 1
+    return 100 if len(groups) == 1 else 10
+
+
+def score(
+    model: Vae,
+    images: Tensor,
+    samples: int,
+    rows: int,
+    seed: int,
+    tick: Callable[[int], None] | None = None,
+) -> records.Likelihood:
+    """The likelihood part of a record: bounds over every image, rate and distortion, active units."""
+    groups = model.latent.groups
+    activity = [_Activity(group) for group in groups]
+    exact = True
+
+    def see(scored: Scored, k: int) -> None:
+        nonlocal exact
+        for term, counter in zip(scored.terms, activity, strict=True):
+            counter.add(term, k)
+            exact = exact and term.p.exact
+
+    b = bounds(model, images, samples, rows, seed, see, tick)
+    dims = model.image.dims
+    codes_only = all(group.codes is not None for group in groups)
+    return records.Likelihood(
+        images=len(images),
+        bound="exact" if not groups else "two-part" if codes_only else "iwae",
+        samples=samples,
+        exact_prior=exact,
+        nll=estimate(-b.iwae, dims),
+        elbo=estimate(-b.elbo, dims),
+        rate=estimate(b.rates.sum(0), dims),
+        distortion=estimate(b.distortion, dims),
+        rate_per_group={g.name: r.mean().item() for g, r in zip(groups, b.rates, strict=True)},
+        active_units={a.group.name: a.active for a in activity},
+        units={a.group.name: a.units for a in activity},
+    )

@@ -1,0 +1,105 @@
+"""All that is measured of a trained model on a data set, under one protocol."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vaebench import records
+from vaebench.contracts import Dataset
+from vaebench.evaluation import fid, likelihood
+from vaebench.evaluation.extractors import ExtractorUnavailableError
+from vaebench.evaluation.histogram import histogram_bits_per_dim
+from vaebench.evaluation.pictures import save_reconstructions, save_samples
+from vaebench.model import Vae
+from vaebench.noise import ImageNoise
+from vaebench.registry import Registry
+from vaebench.runs import RunFolder
+from vaebench.settings import Scoring
+from vaebench.training.stream import derived_seed
+
+SHOWN = 64
+
+
+def seen_train_images(data: Dataset) -> Tensor:
+    """The training split as a model sees it: drawn once, from a fixed seed, where each draw is fresh."""
+    if data.draw is None:
+        return data.train.images
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return data.draw(data.train.images)
+
+
+@torch.inference_mode()
+def generate(model: Vae, count: int, seed: int, temperature: float, rows: int) -> Tensor:
+    """``count`` images on the CPU; image i is the same whatever ``count`` and ``rows`` are."""
+    device = next(model.parameters()).device
+    pieces = []
+    for start in range(0, count, rows):
+        numbers = torch.arange(start, min(start + rows, count), device=device)
+        noise = ImageNoise(derived_seed(seed, "generate"), numbers)
+        pieces.append(model.sample(len(numbers), noise, temperature).cpu())
+    return torch.cat(pieces)
+
+
+def score(
+    model: Vae, data: Dataset, settings: Scoring, registry: Registry, say: Callable[[str], None]
+) -> tuple[records.Scores, Tensor]:
+    """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated."""
+    device = next(model.parameters()).device
+    assert settings.samples is not None
+    say(f"scoring {len(data.test.images)} test images, K={settings.samples}")
+    likely = likelihood.score(
+        model, data.test.images.to(device), settings.samples, settings.score_batch, settings.noise_seed
+    )
+    train = seen_train_images(data)
+    wanted = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
+    say(f"generating {wanted} images")
+    images = generate(model, wanted, settings.noise_seed, settings.temperature, settings.score_batch)
+    scores = records.Scores(
+        likelihood=likely,
+        fid=_fid(images[: settings.fid_images], train, data, settings, registry, device),
+        histogram_bits_per_dim=histogram_bits_per_dim(train, data.test.images, data.image.levels),
+    )
+    return scores, images
+
+
+def _fid(
+    images: Tensor,
+    reference: Tensor,
+    data: Dataset,
+    settings: Scoring,
+    registry: Registry,
+    device: torch.device,
+) -> records.Fid | records.Missing:
+    name = settings.extractor
+    if name is None or name == "off":
+        return records.Missing(why="no feature extractor was asked for, or none fits these data")
+    try:
+        extractor = registry.resolve("extractor", name)(settings.extractor_weights, device)
+        return fid.score(
+            images,
+            reference,
+            data.image.levels,
+            extractor,
+            extractor_name=name,
+            reference_name="training split",
+            temperature=settings.temperature,
+        )
+    except ExtractorUnavailableError as error:
+        return records.Missing(why=str(error))
+
+
+@torch.inference_mode()
+def draw_reconstructions(model: Vae, data: Dataset, path: Path, seed: int, count: int = 36) -> None:
+    """Write the first test images and the means that the model gives their latents."""
+    x = data.test.images[:count].to(next(model.parameters()).device)
+    noise = ImageNoise(seed, torch.arange(len(x), device=x.device))
+    save_reconstructions(path, x.cpu(), model.reconstruct(x, noise).cpu(), data.image.levels)
+
+
+def draw_pictures(model: Vae, data: Dataset, images: Tensor, folder: RunFolder, seed: int) -> None:
+    """Write the grids of samples and of reconstructions into the run's folder."""
+    save_samples(folder.samples, images[:SHOWN], data.image.levels)
+    draw_reconstructions(model, data, folder.reconstructions, seed)

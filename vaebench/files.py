@@ -1,0 +1,58 @@
+"""Files that are whole or not there: written beside their place, flushed to the disk, then renamed."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace a file in one step: after a crash it holds the old bytes or the new, never a mixture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write(temporary, data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush(path.parent)
+
+
+def write_folder_atomic(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder with these files in one step; an existing one is replaced (old or new after a crash,
+    or in the instant between two renames, none)."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        for name, data in files.items():
+            _write(temporary / name, data)
+        _flush(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _flush(folder.parent)
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove what an interrupted write left behind; only for the process that holds the folder's lock."""
+    for litter in folder.glob(".*.tmp"):
+        shutil.rmtree(litter) if litter.is_dir() else litter.unlink(missing_ok=True)

@@ -1,0 +1,152 @@
+"""The hierarchical top-down layer of the very deep VAE."""
+
+from typing import Annotated, ClassVar
+
+import torch
+import torch.nn.functional as F
+from msgspec import Meta
+from torch import Tensor, nn
+
+from vaebench.blocks.bottleneck import Bottleneck, conv
+from vaebench.contracts import Context, Group, ImageShape, Latent, Level, Prior, Source, Tags, Term, Walk
+from vaebench.distributions import DiagonalNormal
+from vaebench.errors import UsageError
+from vaebench.latents import layout
+from vaebench.noise import Noise
+
+
+def _fit_channels(x: Tensor, channels: int) -> Tensor:
+    """Crop or zero-pad the channels of (B, C, H, W)."""
+    missing = channels - x.shape[1]
+    return x[:, :channels] if missing <= 0 else F.pad(x, (0, 0, 0, 0, 0, missing))
+
+
+class TopDownBlock(nn.Module):
+    """One group of latents: posterior from (state, features), prior and features from the state."""
+
+    def __init__(self, level: Level, features: int, z_channels: int, bottleneck: float, blocks: int) -> None:
+        super().__init__()
+        width = level.channels
+        hidden = max(1, int(width * bottleneck))
+        spatial = min(level.height, level.width) > 2
+        scale = blocks**-0.5
+        self.z_channels = z_channels
+        self.posterior = Bottleneck(width + features, hidden, 2 * z_channels, residual=False, spatial=spatial)
+        self.prior = Bottleneck(
+            width, hidden, 2 * z_channels + width, residual=False, spatial=spatial, last_scale=0.0
+        )
+        self.z_proj = conv(z_channels, width, 1)
+        with torch.no_grad():
+            self.z_proj.weight.mul_(scale)
+        self.residual = Bottleneck(width, hidden, width, residual=True, spatial=spatial, last_scale=scale)
+
+    def infer(self, state: Tensor, features: Tensor) -> DiagonalNormal:
+        """q(z_g | z_<g, x)."""
+        return DiagonalNormal(*self.posterior(torch.cat([state, features], 1)).chunk(2, 1))
+
+    def predict(self, state: Tensor) -> tuple[DiagonalNormal, Tensor]:
+        """p(z_g | z_<g), and the deterministic features that join the state."""
+        mean, log_std, features = self.prior(state).tensor_split([self.z_channels, 2 * self.z_channels], 1)
+        return DiagonalNormal(mean, log_std), features
+
+    def update(self, state: Tensor, z: Tensor) -> Tensor:
+        """The state after z has joined it."""
+        return self.residual(state + self.z_proj(z))
+
+
+class TopDown(Latent):
+    """Groups of normal latents from coarse to fine, each block reading the encoder's map of its size.
+
+    Per block: the coarser state, enlarged, is mixed in (at the first block of a size); q from state and
+    features, p from the state; state += features of p; state += z projected; a residual block. The rate is
+    Σ_g KL(q(z_g|z_<g, x) ‖ p(z_g|z_<g)); the composed prior rules the root, the blocks' own the rest.
+    """
+
+    offers: ClassVar[Tags] = frozenset({"real", "density"})
+    needs: ClassVar[dict[str, Tags]] = {"enc": frozenset({"pyramid"})}
+    paper = "Child 2021 (very deep VAE), sec. 3 and fig. 3"
+
+    def __init__(
+        self,
+        levels: tuple[Level, ...],
+        image: ImageShape,
+        *,
+        blocks: Annotated[
+            str,
+            Meta(
+                description="layer string as in 1x2,4m1,4x3 by map height, or a number of blocks at each size"
+            ),
+        ] = "2",
+        z_channels: Annotated[int, Meta(ge=1, description="latent channels of each group")] = 16,
+        bottleneck: Annotated[
+            float, Meta(gt=0, le=4, description="inner width as a share of the outer")
+        ] = 0.25,
+        no_bias_above: Annotated[
+            int, Meta(ge=0, description="states up to this height start from a learned constant")
+        ] = 64,
+    ) -> None:
+        super().__init__()
+        heights = tuple(level.height for level in levels)
+        self.layout = layout.parse(layout.default(heights, int(blocks)) if blocks.isdecimal() else blocks)
+        used = list(dict.fromkeys(block.height for block in self.layout))
+        if wrong := [h for h in used if h not in heights]:
+            raise UsageError(f"latent.blocks: no encoder map of height {wrong[0]}; it has {list(heights)}")
+        self.level_of = {h: levels[heights.index(h)] for h in used}
+        self.feature_of = {h: heights.index(h) for h in used}
+        self.start = nn.ParameterDict(
+            {str(h): torch.zeros(1, *self.level_of[h]) for h in used if h <= no_bias_above}
+        )
+        self.blocks = nn.ModuleList(
+            TopDownBlock(
+                self.level_of[b.height],
+                levels[self.feature_of[b.height]].channels,
+                z_channels,
+                bottleneck,
+                len(self.layout),
+            )
+            for b in self.layout
+        )
+        self.groups = tuple(
+            Group(f"{i}@{b.height}", (z_channels, *self.level_of[b.height][1:]))
+            for i, b in enumerate(self.layout)
+        )
+        self.out = (self.level_of[used[-1]],)
+
+    def _state(self, states: dict[int, Tensor], block: layout.Block, batch: int) -> Tensor:
+        """The state that a block starts from: its size's own, with the coarser one mixed in."""
+        level = self.level_of[block.height]
+        state = states.get(block.height)
+        if state is None and str(block.height) in self.start:
+            state = self.start[str(block.height)].expand(batch, *level)
+        if state is None:
+            like = next(self.parameters())
+            state = torch.zeros(batch, *level, dtype=like.dtype, device=like.device)
+        if block.mix is None:
+            return state
+        coarser = _fit_channels(states[block.mix], level.channels)
+        return state + F.interpolate(coarser, size=level[1:], mode="nearest")
+
+    def root(self, features: tuple[Tensor, ...]) -> DiagonalNormal:
+        first = self.layout[0]
+        h = features[self.feature_of[first.height]]
+        block = self.blocks[0]
+        assert isinstance(block, TopDownBlock)
+        return block.infer(self._state({}, first, len(h)), h)
+
+    def walk(
+        self, features: tuple[Tensor, ...] | None, source: Source, prior: Prior, noise: Noise, batch: int
+    ) -> Walk:
+        states: dict[int, Tensor] = {}
+        terms: list[Term] = []
+        above: tuple[Tensor, ...] = ()
+        for i, (place, block) in enumerate(zip(self.layout, self.blocks, strict=True)):
+            assert isinstance(block, TopDownBlock)
+            state = self._state(states, place, batch)
+            q = None if features is None else block.infer(state, features[self.feature_of[place.height]])
+            own, deterministic = block.predict(state)
+            p = prior.at(i, Context(batch, above, noise)) or own
+            z = source.pick(i, q, p, noise)
+            states[place.height] = block.update(state + deterministic, z)
+            terms.append(Term(self.groups[i], z, q, p, above))
+            above = (*above, z)
+        return Walk(terms, (states[self.layout[-1].height],))

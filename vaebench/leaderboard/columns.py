@@ -1,0 +1,151 @@
+"""The columns of a section's table."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vaebench.leaderboard.comparable import Section
+from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.markdown import MISSING, code, fixed, plain, superscript
+from vaebench.leaderboard.ranking import Ranked, Row
+from vaebench.records import Data, Fid, Missing, Record
+
+
+@dataclass(slots=True)
+class Notes:
+    """The footnotes of a table, numbered as they are first called for."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def mark(self, note: str) -> str:
+        """The mark of a note, which is kept."""
+        return superscript(self.numbers.setdefault(note, len(self.numbers) + 1))
+
+    def lines(self) -> list[str]:
+        """The notes as list items."""
+        return [f"- {superscript(number)} {note}" for note, number in self.numbers.items()]
+
+
+class Column(NamedTuple):
+    """A title, what stands under it, and whether that is a number."""
+
+    title: str
+    cell: Callable[[Ranked], str]
+    numeric: bool = True
+
+
+def columns(
+    section: Section,
+    notes: Notes,
+    apart: Mapping[bytes, str],
+    unscored: Mapping[tuple[Data, bytes], list[Record]],
+) -> list[Column]:
+    """The columns of a section, but for the number of the row's command.
+
+    :param apart: recipe -> what tells a row from its namesakes
+    :param unscored: data and recipe -> the runs of it that have no scores
+    """
+    protocol = section.protocol
+
+    def composition(entry: Ranked) -> str:
+        run = entry.row.runs[0]
+        lost = unscored.get((run.record.data, run.recipe))
+        mark = notes.mark(_lost(lost)) if lost else ""
+        words = apart.get(run.recipe)
+        return code(run.record.composition) + mark + (f" ({words})" if words else "")
+
+    def fid(entry: Ranked) -> str:
+        return _measured(entry.row, "fid", 2, notes) + _few_images(entry.row, notes)
+
+    bits = Column("bits/dim", lambda entry: spread(entry.row, "bits", "bits_se", 4))
+    nats = Column("nats", lambda entry: spread(entry.row, "nats", "nats_se", 2))
+    at = "" if protocol.fid is None else f" at {protocol.fid.images:,}"
+    found = [
+        Column("rank", lambda entry: f"{entry.rank}{'=' if entry.shared else ''}"),
+        Column("composition", composition, numeric=False),
+        *((nats, bits) if protocol.data.levels == 2 else (bits,)),
+        Column("bound", lambda entry: bound(entry.row), numeric=False),
+        Column("gap (nats)", lambda entry: fixed(entry.row.mean["gap"], 2)),
+        Column("rate / distortion (nats)", lambda entry: _rate_distortion(entry.row)),
+        Column(f"FID{at}", fid),
+        Column("FID → ∞", lambda entry: _measured(entry.row, "fid_extrapolated", 2, notes)),
+        Column("KID", lambda entry: _kid(entry.row, notes)),
+        Column("parameters", lambda entry: f"{entry.row.runs[0].record.budget.parameters:,}"),
+        Column("training (s)", lambda entry: fixed(entry.row.mean["train_seconds"], 0)),
+        Column("images/s", lambda entry: fixed(entry.row.mean["images_per_second"], 0)),
+    ]
+    if any(packages(run.record) for run in section.runs):
+        found.append(
+            Column("packages", lambda entry: plain(packages(entry.row.runs[0].record)), numeric=False)
+        )
+    return found
+
+
+def packages(record: Record) -> str:
+    """The distributions, other than vaebench, that the run's parts come from."""
+    strangers = {
+        f"{part.package} {part.package_version}"
+        for part in record.parts.values()
+        if part.package != "vaebench"
+    }
+    return ", ".join(sorted(strangers))
+
+
+def spread(row: Row, name: str, error: str, digits: int) -> str:
+    """Mean ± standard deviation over seeds, or ± standard error over images where there is one seed."""
+    width, kind = (row.spread[name], "sd") if row.seeds > 1 else (row.mean[error], "se")
+    return f"{fixed(row.mean[name], digits)} ± {fixed(width, digits)} {kind} (n={row.seeds})"
+
+
+def bound(row: Row) -> str:
+    """Which bound was scored, its K, and whether the prior's density is exact."""
+    likelihoods = [run.scores.likelihood for run in row.runs]
+    kinds = sorted({f"IW-{each.samples}" if each.bound == "iwae" else each.bound for each in likelihoods})
+    estimated = [] if all(each.exact_prior for each in likelihoods) else ["prior estimated"]
+    return ", ".join(kinds + estimated)
+
+
+def _rate_distortion(row: Row) -> str:
+    return f"{fixed(row.mean['rate'], 2)} / {fixed(row.mean['distortion'], 2)}"
+
+
+def _measured(row: Row, name: str, digits: int, notes: Notes) -> str:
+    if math.isnan(row.mean[name]):
+        return MISSING + "".join(notes.mark(why) for why in _reasons(row))
+    return fixed(row.mean[name], digits) + (f" ± {fixed(row.spread[name], digits)}" if row.seeds > 1 else "")
+
+
+def _kid(row: Row, notes: Notes) -> str:
+    cell = _measured(row, "kid", 5, notes)
+    return (
+        cell if row.seeds > 1 or math.isnan(row.mean["kid"]) else f"{cell} ± {fixed(row.mean['kid_se'], 5)}"
+    )
+
+
+def _reasons(row: Row) -> list[str]:
+    """Why a row has no FID, one note for each reason."""
+    seeds: dict[str, list[Run]] = {}
+    for run in row.runs:
+        if isinstance(run.scores.fid, Missing):
+            seeds.setdefault(run.scores.fid.why, []).append(run)
+    return [
+        f"no FID{'' if len(runs) == len(row.runs) else ' for ' + _seeds([run.record for run in runs])}: "
+        f"{plain(why)}"
+        for why, runs in sorted(seeds.items())
+    ]
+
+
+def _few_images(row: Row, notes: Notes) -> str:
+    few = any(isinstance(run.scores.fid, Fid) and run.scores.fid.few_images for run in row.runs)
+    note = "no more images than features: the covariance is singular and FID far too large"
+    return notes.mark(note) if few and not math.isnan(row.mean["fid"]) else ""
+
+
+def _lost(records: list[Record]) -> str:
+    return f"without {_seeds(records)} of this composition, scoreless: see below"
+
+
+def _seeds(records: list[Record]) -> str:
+    seeds = sorted({record.seed for record in records})
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

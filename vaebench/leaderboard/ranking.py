@@ -1,0 +1,126 @@
+"""Runs that differ only in their seed make a row; rows that differ by more than noise make ranks."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from vaebench.leaderboard.comparable import Section
+from vaebench.leaderboard.identity import Run
+from vaebench.records import Fid
+
+WITHIN = 2.0
+"""Combined standard errors within which two rows share a rank."""
+
+
+def _of_fid(name: str) -> Callable[[Run], float | None]:
+    return lambda run: getattr(run.scores.fid, name) if isinstance(run.scores.fid, Fid) else None
+
+
+MEASURES: dict[str, Callable[[Run], float | None]] = {
+    "bits": lambda run: run.scores.likelihood.nll.bits_per_dim,
+    "bits_se": lambda run: run.scores.likelihood.nll.bits_per_dim_se,
+    "nats": lambda run: run.scores.likelihood.nll.nats,
+    "nats_se": lambda run: run.scores.likelihood.nll.nats_se,
+    "gap": lambda run: run.scores.likelihood.elbo.nats - run.scores.likelihood.nll.nats,
+    "rate": lambda run: run.scores.likelihood.rate.nats,
+    "distortion": lambda run: run.scores.likelihood.distortion.nats,
+    "fid": _of_fid("fid"),
+    "fid_extrapolated": _of_fid("fid_extrapolated"),
+    "kid": _of_fid("kid"),
+    "kid_se": _of_fid("kid_se"),
+    "train_seconds": lambda run: run.record.budget.train_seconds,
+    "images_per_second": lambda run: run.record.budget.images_per_second,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Runs of one recipe in one section."""
+
+    runs: tuple[Run, ...]
+    """By seed; several of one seed are reruns."""
+    seeds: int
+    mean: Mapping[str, float]
+    """Measure -> mean over seeds, reruns of a seed averaged first; NaN where any run lacks it."""
+    spread: Mapping[str, float]
+    """Measure -> sample standard deviation over seeds; NaN for one seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A row and its place in its section."""
+
+    rank: int
+    shared: bool
+    row: Row
+
+
+def rows(found: Sequence[Section]) -> list[list[Row]]:
+    """The rows of each section, in no order that means anything."""
+    groups: list[tuple[Run, ...]] = []
+    owners: list[int] = []
+    for number, section in enumerate(found):
+        by_recipe: defaultdict[bytes, list[Run]] = defaultdict(list)
+        for run in section.runs:
+            by_recipe[run.recipe].append(run)
+        for runs in by_recipe.values():
+            groups.append(tuple(sorted(runs, key=lambda run: (run.record.seed, run.digest))))
+            owners.append(number)
+    result: list[list[Row]] = [[] for _ in found]
+    for number, row in zip(owners, _aggregate(groups), strict=True):
+        result[number].append(row)
+    return result
+
+
+def _aggregate(groups: Sequence[tuple[Run, ...]]) -> list[Row]:
+    import pandas as pd
+
+    runs = [(row, run) for row, members in enumerate(groups) for run in members]
+    names = list(MEASURES)
+    frame = pd.DataFrame(
+        {name: [measure(run) for _, run in runs] for name, measure in MEASURES.items()}, dtype=float
+    ).assign(row=[row for row, _ in runs], seed=[str(run.record.seed) for _, run in runs])
+    by_row = frame.groupby(["row", "seed"])[names].mean().groupby("row")
+    incomplete = frame[names].isna().groupby(frame["row"]).any()
+    means = by_row.mean().mask(incomplete).to_numpy().tolist()
+    spreads = by_row.std().mask(incomplete).to_numpy().tolist()
+    return [
+        Row(members, seeds, dict(zip(names, mean, strict=True)), dict(zip(names, spread, strict=True)))
+        for members, seeds, mean, spread in zip(groups, by_row.size().tolist(), means, spreads, strict=True)
+    ]
+
+
+def noise(row: Row, typical_spread: float) -> float:
+    """The standard error of a row's bits/dim, √(se² + sd²/n), images and n seeds together.
+
+    The images' part is not divided by n: every seed is scored on the same images. One seed has no spread of
+    its own and takes ``typical_spread``.
+    """
+    spread = row.spread["bits"] if row.seeds > 1 else typical_spread
+    return math.hypot(row.mean["bits_se"], spread / math.sqrt(row.seeds))
+
+
+def typical_spread(section: Sequence[Row]) -> float:
+    """The median over rows of several seeds of their standard deviation in bits/dim; 0 where none has."""
+    return median([row.spread["bits"] for row in section if row.seeds > 1] or [0.0])
+
+
+def ranked(section: Sequence[Row]) -> list[Ranked]:
+    """The rows of a section, best first; a row shares the rank of its group's best where noise could.
+
+    Rows a and b share where ``b - a <= WITHIN · √(noise(a)² + noise(b)²)``, a being the best of the rank.
+    """
+    ordered = sorted(section, key=lambda row: (row.mean["bits"], row.runs[0].recipe))
+    typical = typical_spread(section)
+    ranks: list[int] = []
+    best = 0
+    for place, row in enumerate(ordered):
+        lead = ordered[best]
+        combined = math.hypot(noise(lead, typical), noise(row, typical))
+        if not row.mean["bits"] - lead.mean["bits"] <= WITHIN * combined:
+            best = place
+        ranks.append(best + 1)
+    holders = Counter(ranks)
+    return [Ranked(rank, holders[rank] > 1, row) for rank, row in zip(ranks, ordered, strict=True)]

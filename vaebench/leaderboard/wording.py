@@ -1,0 +1,89 @@
+"""What a page says around its tables."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from vaebench.leaderboard.comparable import Protocol
+from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.markdown import plain
+from vaebench.leaderboard.ranking import WITHIN, Ranked
+
+MARK = "<!-- written by `vaebench leaderboard` from records/: edits are lost -->"
+
+READING = f"""## How to read this
+
+- Only like is ranked with like: the runs of a section share data, split, budget and scoring protocol. A
+  two-part or exact bound has no K, and a run may lack FID: it stands with the most runs alike in all else.
+  A run that stopped early stands under the smallest budget that covers what it and its other seeds saw.
+- Bits/dim is an upper bound on the negative log-likelihood of the discrete test images, every one counted;
+  lower is better. IW-K is the importance-weighted bound of K samples; "prior estimated" marks a prior whose
+  density is itself an estimate. The gap is −ELBO minus that bound; −ELBO = rate + distortion.
+- Runs that differ only in their seed are one row: the mean over n seeds ± their sample standard deviation
+  (sd). Reruns of a seed are averaged first and count as one. A single seed has ± the standard error over
+  test images (se) instead.
+- Rows share a rank (=) whose bits/dim lie within {WITHIN:g} combined standard errors of the rank's best,
+  {WITHIN:g}·√(s₁² + s₂²). s² = se² + sd²/n: se, over images, is not divided by the n seeds, which are scored
+  on the same images. A single seed takes the median sd of the section's rows of several seeds; where there
+  are none, the noise between seeds is unknown and not in the test. All rows see the same images, but the
+  test takes their errors for independent: it shares ranks too often rather than too rarely.
+- — is a score that was not measured, for the reason given: of several seeds, by any one of them.
+- FID at N is biased upwards, the more the smaller N; FID → ∞ extrapolates it to N = ∞. Neither is ranked.
+"""
+
+
+def facts(protocol: Protocol) -> tuple[str, ...]:
+    """A protocol as phrases, each at its own place."""
+    data, fid = protocol.data, protocol.fid
+    return (
+        f"data {plain(data.spec)}",
+        f"checksum {data.checksum[:16]}",
+        f"{data.channels}×{data.height}×{data.width} pixels of {data.levels:,} levels",
+        "not binarised" if data.binarisation is None else f"binarised: {plain(data.binarisation)}",
+        f"{data.train:,} training, {data.validation:,} validation, {data.test:,} test images",
+        f"budget {protocol.images:,} images",
+        "no K" if protocol.samples is None else f"K = {protocol.samples:,}",
+        "no FID"
+        if fid is None
+        else f"FID of {fid.images:,} images by {plain(fid.extractor)} "
+        f"(weights {fid.weights_sha256[:16]}, {fid.features:,} features) at temperature {fid.temperature:g} "
+        f"against {fid.reference_images:,} of {plain(fid.reference)}",
+    )
+
+
+def told_apart(section: Sequence[Ranked]) -> dict[bytes, str]:
+    """Recipe -> the settings, parameters and versions that tell it from those of the same composition."""
+    namesakes: defaultdict[str, list[Run]] = defaultdict(list)
+    for entry in section:
+        namesakes[entry.row.runs[0].record.composition].append(entry.row.runs[0])
+    return {
+        run.recipe: words
+        for runs in namesakes.values()
+        if len(runs) > 1
+        for run, words in zip(runs, _differences(runs), strict=True)
+    }
+
+
+def _differences(runs: Sequence[Run]) -> list[str]:
+    flat = [_flat(run) for run in runs]
+    names = sorted({name for settings in flat for name in settings})
+    differing = [name for name in names if len({settings.get(name) for settings in flat}) > 1]
+    return [
+        ", ".join(plain(f"{name}={settings[name]}") for name in differing if name in settings)
+        for settings in flat
+    ]
+
+
+def _flat(run: Run) -> dict[str, str]:
+    record = run.record
+    settings = {
+        name: json.dumps(value, sort_keys=True)
+        for name, value in msgspec.structs.asdict(record.training).items()
+    }
+    for slot, part in record.parts.items():
+        settings[f"{slot} from"] = f"{part.name} of {part.package} {part.package_version}"
+        for name, value in part.parameters.items():
+            settings[f"{slot}.{name}"] = json.dumps(value, sort_keys=True)
+    return settings

@@ -1,0 +1,112 @@
+"""The composed model: per-image terms in nats, samples and reconstructions. No branch on a part's name."""
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.contracts import (
+    Decoder,
+    Encoder,
+    Generate,
+    Given,
+    ImageShape,
+    Infer,
+    Latent,
+    Likelihood,
+    Objective,
+    Output,
+    Part,
+    Prior,
+    Progress,
+    Scored,
+    Walk,
+)
+from vaebench.distributions import Distribution
+from vaebench.noise import Noise
+
+
+class Vae(nn.Module):
+    """Six wired parts: p(x, z) = p(z) p(x|z), the posterior q(z|x), and what training minimises.
+
+    :param shift: the encoder sees (x − shift)/scale of the integer image; default maps it to [-1, 1]
+    """
+
+    def __init__(
+        self,
+        image: ImageShape,
+        encoder: Encoder,
+        latent: Latent,
+        prior: Prior,
+        decoder: Decoder,
+        likelihood: Likelihood,
+        objective: Objective,
+        shift: float | None = None,
+        scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.image = image
+        self.encoder = encoder
+        self.latent = latent
+        self.prior = prior
+        self.decoder = decoder
+        self.output = Output(decoder.head(likelihood.channels), likelihood)
+        self.objective = objective
+        half = (image.levels - 1) / 2
+        self.shift = half if shift is None else shift
+        self.scale = half if scale is None else scale
+        self.parts = tuple(m for m in self.modules() if isinstance(m, Part))
+        prior.bind(self.root_posterior)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Integer (or real-valued pseudo-) images as the encoder sees them."""
+        dtype = torch.get_default_dtype() if not x.dtype.is_floating_point else x.dtype
+        return (x.to(dtype) - self.shift) / self.scale
+
+    def root_posterior(self, images: Tensor) -> Distribution:
+        """q(z_root | pseudo-images in 0 .. levels-1), for priors made of posteriors."""
+        return self.latent.root(self.encoder(self.normalise(images)))
+
+    def forward(self, x: Tensor, noise: Noise, samples: int = 1) -> Scored:
+        """Per-image terms of integer images x (B, C, H, W), ``samples`` draws of z each."""
+        seen = self.normalise(x)
+        features = self.encoder(seen)
+        if samples > 1:
+            features = tuple(f.repeat_interleave(samples, 0) for f in features)
+            x, seen = x.repeat_interleave(samples, 0), seen.repeat_interleave(samples, 0)
+        walk = self.latent.walk(features, Infer(), self.prior, noise, len(x))
+        log_p = self.output.log_prob(self.decoder(walk.features, seen), x)
+        return Scored(-log_p.reshape(-1, samples).T, walk.terms)
+
+    def loss(self, x: Tensor, noise: Noise, progress: Progress) -> tuple[Tensor, Scored]:
+        """What a training step minimises: the objective's mean over images plus all penalties."""
+        scored = self(x, noise, self.objective.samples)
+        per_image = self.objective(scored, progress)
+        for penalty in scored.penalties().values():
+            per_image = per_image + penalty.mean(0)
+        loss = per_image.mean()
+        for part in self.parts:
+            for penalty in part.penalties(progress).values():
+                loss = loss + penalty
+        return loss, scored
+
+    def after_step(self) -> None:
+        """Let every part commit its running statistics, once per step that was taken."""
+        for part in self.parts:
+            part.after_step()
+
+    def infer(self, x: Tensor, noise: Noise) -> Walk:
+        """The latents of integer images x: a walk with z ~ q(z|x)."""
+        return self.latent.walk(self.encoder(self.normalise(x)), Infer(), self.prior, noise, len(x))
+
+    def sample(self, count: int, noise: Noise, temperature: float = 1.0) -> Tensor:
+        """``count`` images x ~ p(x|z), z ~ p(z), int64 (count, C, H, W)."""
+        walk = self.latent.walk(None, Generate(temperature), self.prior, noise, count)
+        return self.decoder.sample(walk.features, self.output, noise)
+
+    def mean_of(self, latents: tuple[Tensor, ...], noise: Noise) -> Tensor:
+        """E[x|z] in 0 .. levels-1 of given latents, those missing drawn from the prior: (B, C, H, W)."""
+        walk = self.latent.walk(None, Given(latents), self.prior, noise, len(latents[0]))
+        return self.decoder.mean(walk.features, self.output, noise)
+
+    def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
+        """E[x|z], z ~ q(z|x), in 0 .. levels-1, real-valued (B, C, H, W)."""
+        return self.decoder.mean(self.infer(x, noise).features, self.output, noise)

@@ -1,0 +1,88 @@
+"""The folder of a run: what was asked, checkpoints, weights, record and pictures; one process at a time."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from vaebench.errors import DamagedError, InUseError, UsageError
+from vaebench.files import clear_temporary, write_atomic
+from vaebench.settings import Scoring, Training
+from vaebench.spec import parse
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides what a run computes, in canonical form."""
+
+    compose: str
+    data: str
+    training: Training
+    scoring: Scoring
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits that differ where anything asked for differs."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:8]
+
+    @property
+    def folder_name(self) -> str:
+        """``<data>-<encoder>-<latent>-<prior>-s<seed>-<digest>``."""
+        choices = parse(self.compose).choices
+        names = [choices[slot].name for slot in ("enc", "latent", "prior") if slot in choices]
+        data = re.split("[:,]", self.data)[0]
+        return f"{'-'.join(filter(None, [data, *names]))}-s{self.seed}-{self.digest}"
+
+
+class RunFolder:
+    """Paths of a run, and the lock that keeps a second process out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.request_file = path / "run.json"
+        self.checkpoints = path / "checkpoints"
+        self.weights = path / "weights"
+        self.record = path / "record.json"
+        self.history = path / "history.json"
+        self.samples = path / "samples.png"
+        self.reconstructions = path / "reconstructions.png"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder; the kernel frees it when the process ends, however it ends.
+
+        Raises InUseError at once where another process holds it.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be made: {error.strerror}") from None
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise InUseError(f"{self.path} is in use by another process") from None
+        try:
+            for folder in (self.path, self.checkpoints):
+                clear_temporary(folder)
+            yield
+        finally:
+            lock.release()
+
+    def write_request(self, request: Request) -> None:
+        """Say what this folder is a run of."""
+        write_atomic(self.request_file, msgspec.json.format(msgspec.json.encode(request)) + b"\n")
+
+    def request(self) -> Request:
+        """What this folder is a run of; UsageError where it is no run's folder."""
+        try:
+            return msgspec.json.decode(self.request_file.read_bytes(), type=Request)
+        except FileNotFoundError:
+            raise UsageError(f"{self.path} is not the folder of a run: it has no run.json") from None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DamagedError(f"{self.request_file} is damaged: {error}") from None

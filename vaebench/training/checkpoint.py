@@ -1,0 +1,104 @@
+"""Checkpoints: tensors in safetensors, the rest in JSON, and a manifest that notices any changed bit."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from vaebench.errors import DamagedError
+from vaebench.files import write_folder_atomic
+
+Tensors = Mapping[str, Tensor]
+_MANIFEST = "manifest.json"
+_STATE = "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named groups of tensors (``model``, ``optimiser``, …) and a JSON-able state."""
+
+    tensors: Mapping[str, Tensors]
+    state: Mapping[str, Any]
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def weights_sha256(tensors: Tensors) -> str:
+    """sha256 over names, dtypes, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint as a folder, whole or not at all."""
+    files = {
+        f"{name}.safetensors": safetensors.torch.save(
+            {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+        )
+        for name, tensors in checkpoint.tensors.items()
+    }
+    files[_STATE] = _compact(checkpoint.state)
+    files[_MANIFEST] = _compact({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    write_folder_atomic(folder, files)
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint; raises DamagedError if any file differs from what was written."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        if _STATE not in manifest or _compact(manifest) != (folder / _MANIFEST).read_bytes():
+            raise ValueError("its manifest has changed")
+        data = {name: (folder / Path(name).name).read_bytes() for name in manifest}
+        for name, digest in manifest.items():
+            if hashlib.sha256(data[name]).hexdigest() != digest:
+                raise ValueError(f"{name} has changed since it was written")
+        state = json.loads(data.pop(_STATE))
+        tensors = {name.removesuffix(".safetensors"): safetensors.torch.load(d) for name, d in data.items()}
+    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+        raise DamagedError(f"{folder} is damaged: {error}") from None
+    return Checkpoint(tensors, state)
+
+
+class Store:
+    """The checkpoints of one run, named by their step; the last ``keep`` are kept."""
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def _folders(self) -> list[Path]:
+        return sorted(p for p in self.folder.glob("[0-9]*") if p.is_dir() and p.name.isdigit())
+
+    def save(self, step: int, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint of a step, then drop the oldest."""
+        save(self.folder / f"{step:010d}", checkpoint)
+        for old in self._folders()[: -self.keep]:
+            shutil.rmtree(old)
+
+    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest whole checkpoint (None where there is none yet), and what was wrong with newer ones.
+
+        Raises DamagedError where there are checkpoints but none is whole.
+        """
+        wrong: list[str] = []
+        for folder in reversed(self._folders()):
+            try:
+                return load(folder), wrong
+            except DamagedError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise DamagedError(f"no whole checkpoint is left in {self.folder}: {'; '.join(wrong)}")
+        return None, wrong

@@ -1,0 +1,53 @@
+"""Optimiser and learning rate from the settings."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.settings import Training
+
+_RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "adamax": torch.optim.Adamax,
+}
+
+
+def optimiser(parameters: Iterable[nn.Parameter], settings: Training) -> torch.optim.Optimizer:
+    """The update rule that the settings name."""
+    return _RULES[settings.optimiser](
+        parameters,
+        lr=settings.lr,
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def learning_rate(settings: Training, step: int, total: int, epoch: float) -> float:
+    """The rate of a step: linear warm-up, then constant, cosine to ``lr_end`` of the peak, or γ^epoch."""
+    if step < settings.warmup:
+        return settings.lr * (step + 1) / settings.warmup
+    if settings.schedule == "exponential":
+        return settings.lr * settings.lr_decay**epoch
+    if settings.schedule == "constant":
+        return settings.lr
+    done = (step - settings.warmup) / max(1, total - settings.warmup)
+    return settings.lr * (settings.lr_end + (1 - settings.lr_end) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def tensors_of(rule: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as named tensors, ``<parameter's number>.<quantity>``."""
+    state = rule.state_dict()["state"]
+    return {f"{i}.{key}": torch.as_tensor(value) for i, of in state.items() for key, value in of.items()}
+
+
+def restore(rule: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The inverse of ``tensors_of``."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, key = name.split(".", 1)
+        state.setdefault(int(number), {})[key] = tensor
+    rule.load_state_dict({"state": state, "param_groups": rule.state_dict()["param_groups"]})
