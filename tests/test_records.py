@@ -7,12 +7,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leaderboard.strategies import hostile_records, records
 
 from vaebench.errors import DamagedError
-from vaebench.records import Record, from_json, read, to_json
+from vaebench.records import PartOrigin, Record, from_json, read, to_json
+
+from .leaderboard.strategies import hostile_records, laws, records
 
 
+@laws
 @given(hostile_records)
 def test_json_and_back(record: Record) -> None:
     text = to_json(record)
@@ -28,6 +30,7 @@ def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place for key, value in items for place in places(value, (*path, key))]
 
 
+@laws
 @given(records, st.sampled_from([math.nan, math.inf, -math.inf]), st.data())
 def test_what_is_not_finite_is_refused_anywhere(record: Record, bad: float, data: st.DataObject) -> None:
     tree = msgspec.to_builtins(record)
@@ -40,6 +43,7 @@ def test_what_is_not_finite_is_refused_anywhere(record: Record, bad: float, data
         to_json(msgspec.convert(tree, Record))
 
 
+@laws
 @given(hostile_records, st.data())
 def test_a_truncated_record_is_refused(record: Record, data: st.DataObject) -> None:
     text = to_json(record).rstrip()
@@ -48,6 +52,7 @@ def test_a_truncated_record_is_refused(record: Record, data: st.DataObject) -> N
         from_json(text[:kept], "some/where")
 
 
+@laws
 @given(hostile_records, st.data())
 def test_a_flipped_bit_is_refused_or_gives_another_record(record: Record, data: st.DataObject) -> None:
     text = bytearray(to_json(record))
@@ -61,6 +66,7 @@ def test_a_flipped_bit_is_refused_or_gives_another_record(record: Record, data: 
         assert from_json(to_json(flipped), "x") == flipped
 
 
+@laws
 @given(
     st.one_of(st.binary(), st.text().map(str.encode), st.just(b"[" * 100_000), st.just(b'{"a":' * 100_000))
 )
@@ -69,6 +75,7 @@ def test_what_is_no_record_is_refused(text: bytes) -> None:
         from_json(text, "some/where")
 
 
+@laws
 @given(records, st.data())
 def test_a_record_that_says_more_or_less_is_refused(record: Record, data: st.DataObject) -> None:
     tree = msgspec.to_builtins(record)

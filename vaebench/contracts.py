@@ -246,7 +246,7 @@ class Decoder(Part):
 
     @abstractmethod
     def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
-        """(B, width, H, W). Autoregressive decoders see the normalised image x as well, masked."""
+        """(B, width, H, W). Autoregressive decoders see the integer image x (B, C, H, W) as well, masked."""
 
     def head(self, channels: int) -> nn.Module:
         """The module from ``forward``'s map to (B, channels, H, W); a 1x1 convolution unless overridden."""

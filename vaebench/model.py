@@ -51,15 +51,16 @@ class Vae(nn.Module):
         self.output = Output(decoder.head(likelihood.channels), likelihood)
         self.objective = objective
         half = (image.levels - 1) / 2
-        self.shift = half if shift is None else shift
-        self.scale = half if scale is None else scale
+        self.shift: Tensor
+        self.scale: Tensor
+        self.register_buffer("shift", torch.tensor(half if shift is None else shift), persistent=False)
+        self.register_buffer("scale", torch.tensor(half if scale is None else scale), persistent=False)
         self.parts = tuple(m for m in self.modules() if isinstance(m, Part))
         prior.bind(self.root_posterior)
 
     def normalise(self, x: Tensor) -> Tensor:
         """Integer (or real-valued pseudo-) images as the encoder sees them."""
-        dtype = torch.get_default_dtype() if not x.dtype.is_floating_point else x.dtype
-        return (x.to(dtype) - self.shift) / self.scale
+        return (x.to(self.shift.dtype) - self.shift) / self.scale
 
     def root_posterior(self, images: Tensor) -> Distribution:
         """q(z_root | pseudo-images in 0 .. levels-1), for priors made of posteriors."""
@@ -67,13 +68,12 @@ class Vae(nn.Module):
 
     def forward(self, x: Tensor, noise: Noise, samples: int = 1) -> Scored:
         """Per-image terms of integer images x (B, C, H, W), ``samples`` draws of z each."""
-        seen = self.normalise(x)
-        features = self.encoder(seen)
+        features = self.encoder(self.normalise(x))
         if samples > 1:
             features = tuple(f.repeat_interleave(samples, 0) for f in features)
-            x, seen = x.repeat_interleave(samples, 0), seen.repeat_interleave(samples, 0)
+            x = x.repeat_interleave(samples, 0)
         walk = self.latent.walk(features, Infer(), self.prior, noise, len(x))
-        log_p = self.output.log_prob(self.decoder(walk.features, seen), x)
+        log_p = self.output.log_prob(self.decoder(walk.features, x), x)
         return Scored(-log_p.reshape(-1, samples).T, walk.terms)
 
     def loss(self, x: Tensor, noise: Noise, progress: Progress) -> tuple[Tensor, Scored]:

@@ -35,6 +35,7 @@ def test_training_and_validation_share_out_the_training_file(
     assert len(data.train.images) == 55_000
     both = np.concatenate([numbers(data.train), numbers(data.validation)])
     assert sorted(both.tolist()) == list(range(60_000))
+    assert numbers(data.validation).tolist() == np.random.RandomState(0).permutation(60_000)[55_000:].tolist()
     assert numbers(data.test).tolist() == list(range(10_000))
     for split in (data.train, data.validation, data.test):
         assert split.labels.tolist() == (numbers(split) % 10).tolist()

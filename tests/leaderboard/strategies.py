@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from vaebench.records import (
@@ -18,6 +19,8 @@ from vaebench.records import (
     Scores,
 )
 from vaebench.settings import Scoring, Training
+
+laws = settings(max_examples=40)
 
 FRAGMENTS = [
     *["|", "||", "\\|", "\\", "`", "```", "``` \n", "<", "<script>alert(1)</script>", "<!--", "-->", "&lt;"],
@@ -125,9 +128,13 @@ class Making:
             parameters={self.text(): self.chance.choice([self.number(), self.text(), None, 3, [1, 2]])},
         )
 
+    def training(self) -> Training:
+        steps, epochs = self.chance.choice([(10, None), (20, None), (None, 2.0), (20, 2.0)])
+        return Training(steps=steps, epochs=epochs, lr=self.chance.choice([1e-3, 3e-4]))
+
     def budget(self, diverged: bool) -> Budget:
         return Budget(
-            images=self.chance.choice([1000, 2000, 3000]),
+            images=self.chance.randrange(3000),
             steps=10,
             skipped=0,
             train_seconds=abs(self.number()),
@@ -148,7 +155,7 @@ class Making:
             composition=self.chance.choice(self.compositions),
             parts={self.text(): self.part() for _ in range(self.chance.randrange(3))},
             data=self.data(),
-            training=Training(lr=self.chance.choice([1e-3, 3e-4])),
+            training=self.training(),
             scoring=Scoring(noise_seed=self.chance.randrange(3)),
             seed=self.chance.choice([0, 1, 2, 3, self.chance.randrange(-(2**80), 2**80)]),
             scores=None if diverged else scores,

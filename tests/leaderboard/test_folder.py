@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboard.strategies import boards, records
 from vaebench.errors import DamagedError, UsageError, VaebenchError
 from vaebench.leaderboard import check, digest, file_name, pages, regenerate, submit
 from vaebench.records import Record, read, to_json
 
-settings.register_profile("folder", max_examples=25, deadline=None)
-on_disk = settings(settings.get_profile("folder"))
+from .strategies import boards, records
+
+on_disk = settings(max_examples=25)
 
 
 def fill(root: Path, board: list[Record]) -> None:
@@ -169,7 +169,7 @@ def test_submitting_what_is_no_record_names_it_and_leaves_nothing(tmp_path: Path
 
 
 @given(records)
-@settings(max_examples=1, deadline=None)
+@settings(max_examples=1)
 def test_what_the_file_system_refuses_is_one_line(record: Record) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
@@ -187,7 +187,7 @@ def _submit_all(paths: list[Path], root: Path) -> None:
 
 
 @given(st.lists(records, min_size=12, max_size=12))
-@settings(max_examples=1, deadline=None)
+@settings(max_examples=1)
 def test_processes_that_submit_at_once_lose_nothing(board: list[Record]) -> None:
     with TemporaryDirectory() as folder:
         runs, root = Path(folder) / "runs", Path(folder) / "boards"

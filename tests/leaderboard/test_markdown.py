@@ -5,12 +5,13 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard.reading import PARSER, inline, read_page
-from leaderboard.strategies import hostile, hostile_boards
 from vaebench.leaderboard import pages
 from vaebench.leaderboard.markdown import code, fenced, fixed, plain, table, visible
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Record
+
+from .reading import PARSER, inline, read_page
+from .strategies import hostile, hostile_boards, laws
 
 OURS = {
     *("heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "text", "text_special"),
@@ -21,6 +22,7 @@ OURS = {
 }
 
 
+@laws
 @given(hostile)
 def test_plain_and_code_say_the_text_and_nothing_else(text: str) -> None:
     for cell in (plain(text), code(text)):
@@ -28,11 +30,13 @@ def test_plain_and_code_say_the_text_and_nothing_else(text: str) -> None:
         assert not re.search(r"[|<\[\n\r]|\\\|", cell)
 
 
+@laws
 @given(hostile)
 def test_plain_leaves_nothing_that_github_links(text: str) -> None:
     assert not re.search(r"(?i)www\.|:\w|:/|@|#(?!\d+;)|[*_~$`\\]", plain(text))
 
 
+@laws
 @given(st.lists(st.lists(hostile, min_size=3, max_size=3), max_size=4))
 def test_a_table_keeps_its_cells(rows: list[list[str]]) -> None:
     head = ["a", "b", "c"]
@@ -45,6 +49,7 @@ def test_a_table_keeps_its_cells(rows: list[list[str]]) -> None:
     assert all(line.count("|") == 4 for line in markdown.splitlines())
 
 
+@laws
 @given(st.lists(hostile, min_size=1), st.integers(1, 99999))
 def test_a_command_stays_in_its_block(commands: list[str], number: int) -> None:
     lead = f"{number}. "
@@ -55,12 +60,14 @@ def test_a_command_stays_in_its_block(commands: list[str], number: int) -> None:
     assert [token.type for token in tokens].count("list_item_open") == 2
 
 
+@laws
 @given(hostile)
 def test_what_is_visible_prints_on_one_line_and_is_told_apart(text: str) -> None:
     assert visible(text).isprintable()
     assert visible(text + "\n") != visible(text)
 
 
+@laws
 @given(hostile_boards)
 def test_no_text_in_a_record_shapes_its_page(board: list[Record]) -> None:
     found = pages(board)
@@ -82,6 +89,7 @@ def test_no_text_in_a_record_shapes_its_page(board: list[Record]) -> None:
     assert page.links == list(found)
 
 
+@laws
 @given(hostile_boards)
 def test_pages_are_utf8_and_end_lines_one_way(board: list[Record]) -> None:
     for text in pages(board).values():
@@ -89,6 +97,7 @@ def test_pages_are_utf8_and_end_lines_one_way(board: list[Record]) -> None:
         assert not re.search("[\r\x00\x0b\x0c\x1b\x85\u2028\u2029]", text)
 
 
+@laws
 @given(st.floats(-1e300, 1e300), st.integers(0, 5))
 def test_numbers_are_short_and_near(value: float, digits: int) -> None:
     text = fixed(value, digits)

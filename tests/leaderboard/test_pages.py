@@ -7,10 +7,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard.reading import read_page
-from leaderboard.strategies import boards, records
 from vaebench.leaderboard import digest, pages
 from vaebench.records import Missing, Record
+
+from .reading import read_page
+from .strategies import boards, laws, records
 
 INDEX = "README.md"
 
@@ -20,12 +21,14 @@ def shown(text: str) -> Counter[tuple[str, str]]:
     return Counter(re.findall(r"seed (-?\d+) \(([0-9a-f]{12})\)", text))
 
 
+@laws
 @given(boards.flatmap(lambda board: st.tuples(st.just(board), st.permutations(board))))
 def test_pages_do_not_depend_on_the_order_of_records(boards: tuple[list[Record], list[Record]]) -> None:
     one, other = boards
     assert pages(one) == pages(other)
 
 
+@laws
 @given(boards)
 def test_every_record_is_on_one_page_once(board: list[Record]) -> None:
     found = pages(board)
@@ -35,6 +38,7 @@ def test_every_record_is_on_one_page_once(board: list[Record]) -> None:
     assert not shown(found[INDEX])
 
 
+@laws
 @given(boards)
 def test_the_index_counts_all_runs_and_links_all_pages(board: list[Record]) -> None:
     found = pages(board)
@@ -46,6 +50,7 @@ def test_the_index_counts_all_runs_and_links_all_pages(board: list[Record]) -> N
     }
 
 
+@laws
 @given(boards)
 def test_rows_of_a_table_and_commands_below_it_are_the_same(board: list[Record]) -> None:
     found = pages(board)
@@ -57,6 +62,7 @@ def test_rows_of_a_table_and_commands_below_it_are_the_same(board: list[Record])
             assert [int(row[-1]) for row in table[1:]] == list(range(1, len(table)))
 
 
+@laws
 @given(boards)
 def test_a_diverged_run_has_no_rank(board: list[Record]) -> None:
     for name, text in pages(board).items():
@@ -77,6 +83,7 @@ scored = records.filter(lambda record: record.scores is not None)
 measured = scored.filter(lambda record: not isinstance(record.scores.fid, Missing))
 
 
+@laws
 @given(measured, st.text("abc ", min_size=1))
 def test_a_score_that_one_seed_lacks_is_not_averaged(record: Record, why: str) -> None:
     whole = [with_fid(record, record.scores.fid, seed) for seed in (1, 2)]
@@ -90,6 +97,7 @@ def test_a_score_that_one_seed_lacks_is_not_averaged(record: Record, why: str) -
         assert (f"no FID for seed 3: because {why}".strip() in text) == missing
 
 
+@laws
 @given(scored, st.lists(st.integers(0, 5), min_size=1, max_size=5))
 def test_a_row_says_over_how_many_seeds_it_is(record: Record, seeds: list[int]) -> None:
     board = [msgspec.structs.replace(record, seed=seed, run=f"{number}") for number, seed in enumerate(seeds)]
@@ -100,6 +108,7 @@ def test_a_row_says_over_how_many_seeds_it_is(record: Record, seeds: list[int]) 
     assert ("nats" in head) == (record.data.levels == 2)
 
 
+@laws
 @given(
     scored, st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False)
 )

@@ -8,13 +8,14 @@ import msgspec
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from leaderboard.reading import read_page
-from leaderboard.strategies import records
-from leaderboard.test_comparable import runs_of
 from vaebench.leaderboard import pages
 from vaebench.leaderboard.comparable import sections
 from vaebench.leaderboard.ranking import Ranked, ranked, rows
 from vaebench.records import Record
+
+from .reading import read_page
+from .strategies import laws, records
+from .test_comparable import runs_of
 
 template = records.filter(lambda record: record.scores is not None and not record.parts)
 score = st.floats(0.5, 8.0)
@@ -61,6 +62,7 @@ def expected(given_scores: Sequence[tuple[int, int, float, float]]) -> dict[str,
     return result
 
 
+@laws
 @given(template, entrants)
 def test_rows_are_means_over_seeds_best_first(
     record: Record, given_scores: list[tuple[int, int, float, float]]
@@ -76,6 +78,7 @@ def test_rows_are_means_over_seeds_best_first(
     assert means == sorted(means)
 
 
+@laws
 @given(template, entrants)
 def test_a_rank_is_shared_exactly_within_the_noise_of_its_best(
     record: Record, given_scores: list[tuple[int, int, float, float]]
@@ -95,6 +98,7 @@ def test_a_rank_is_shared_exactly_within_the_noise_of_its_best(
     assert all(entry.shared == (ranks.count(entry.rank) > 1) for entry in entries)
 
 
+@laws
 @given(template, entrants)
 def test_the_page_shows_these_ranks_and_means(
     record: Record, given_scores: list[tuple[int, int, float, float]]
@@ -110,6 +114,7 @@ def test_the_page_shows_these_ranks_and_means(
         assert abs(shown - entry.row.mean["bits"]) <= 0.50001e-4
 
 
+@laws
 @given(template, entrants, st.data())
 def test_a_rerun_with_the_same_score_changes_no_rank(
     record: Record, given_scores: list[tuple[int, int, float, float]], data: st.DataObject
@@ -124,12 +129,14 @@ def test_a_rerun_with_the_same_score_changes_no_rank(
     ]
 
 
+@laws
 @given(template, score, st.floats(0, 1))
 def test_equal_scores_share_the_first_rank(record: Record, bits: float, se: float) -> None:
     entries = only_section([made(record, composition, 0, bits, se) for composition in range(4)])
     assert [entry.rank for entry in entries] == [1, 1, 1, 1]
 
 
+@laws
 @given(template, score)
 def test_namesakes_are_told_apart_by_what_differs(record: Record, bits: float) -> None:
     one = made(record, 0, 0, bits, 0.0)

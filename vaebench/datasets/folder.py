@@ -1,5 +1,6 @@
 """A person's own images: every file below a folder that Pillow reads."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -67,7 +68,7 @@ def folder(
         raise UsageError(f"{label}: {len(usable)} usable images, where 3 are the least{problem}")
     layout = lay_out([found.files[row] for row in usable], found.given, validation, test, seed)
     return assemble(
-        f"folder:{place.name}",
+        f"folder:{one_line(place.name)}",
         _splits(label, Split(images[usable] if unusable else images, layout.labels), layout),
         levels=levels,
         epochs=50,
@@ -77,16 +78,15 @@ def folder(
 
 
 def _located(label: str, path: str, root: Path) -> Path:
-    here = Path(path).expanduser()
-    places = [here] if here.is_absolute() else [here, root / here]
+    here = os.path.expanduser(path)
+    places = [os.path.abspath(place) for place in dict.fromkeys((here, os.path.join(root, here)))]
     for place in places:
-        if place.is_dir():
-            return place.resolve()
-        if place.exists():
-            raise UsageError(f"{label}: a folder of images is expected, and this is a file")
-    raise UsageError(
-        f"{label}: no such folder; looked for {' and '.join(one_line(p.absolute()) for p in places)}"
-    )
+        if os.path.isdir(place):  # pathlib's raises for names that are too long
+            return Path(place)
+    files = [place for place in places if os.path.exists(place)]
+    if files:
+        raise UsageError(f"{label}: a folder of images is expected, and {one_line(files[0])} is a file")
+    raise UsageError(f"{label}: no such folder; looked for {' and '.join(map(one_line, places))}")
 
 
 def _found(label: str, place: Path) -> Found:

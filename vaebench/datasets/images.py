@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from vaebench.errors import UsageError
 from vaebench.parameters import one_line
 
 PIXELS = 2**26
@@ -64,9 +65,15 @@ def read_all(
 
     :param read: a file to a picture of ``shape``, in any of several threads at once
     :param shape: channels, height, width
+    :raises UsageError: where the images are too many for memory
     """
     channels, height, width = shape
-    images = np.zeros((len(files), *shape), np.uint8)
+    try:
+        images = np.zeros((len(files), *shape), np.uint8)
+    except MemoryError:
+        raise UsageError(
+            f"{len(files)} images of {channels}x{height}x{width} are more than memory holds"
+        ) from None
 
     def fill(first: int) -> dict[int, str]:
         unusable = {}
@@ -81,8 +88,7 @@ def read_all(
 
     _register()
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")  # of bombs, odd palettes and bad EXIF: what matters is raised
         runs = list(pool.map(fill, range(0, len(files), _RUN)))
     return torch.from_numpy(images), {row: why for run in runs for row, why in run.items()}
 
@@ -107,7 +113,7 @@ def _why(error: Exception) -> str:
             return str(error)
         case UnidentifiedImageError():
             return "not an image"
-        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+        case Image.DecompressionBombError():
             return f"more than {PIXELS:,} pixels"
         case OSError(strerror=str(reason)):
             return reason

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from vaebench.files import write_atomic
 
@@ -17,12 +16,14 @@ def grid_png(images: Tensor, levels: int, columns: int) -> bytes:
     from PIL import Image
 
     shown = (images.double() / (levels - 1)).clamp(0, 1)
-    if shown.shape[1] not in (1, 3):
-        shown = shown.mean(1, keepdim=True)
+    shown = (shown if shown.shape[1] == 3 else shown.mean(1, keepdim=True)).expand(-1, 3, -1, -1)
     enlarge = max(1, math.ceil(48 / max(shown.shape[2:])))
-    shown = F.interpolate(shown, scale_factor=enlarge, mode="nearest")
-    grid = make_grid(shown, nrow=columns, padding=2, pad_value=1.0)
-    pixels = (grid * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    shown = F.pad(F.interpolate(shown, scale_factor=enlarge, mode="nearest"), (1, 1, 1, 1), value=1.0)
+    blank = torch.ones(-len(shown) % columns, *shown.shape[1:], dtype=shown.dtype)
+    grid = torch.cat([shown, blank]).unflatten(0, (-1, columns))
+    rows, _, _, height, width = grid.shape
+    grid = grid.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)
+    pixels = (grid * 255).round().to(torch.uint8).numpy()
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

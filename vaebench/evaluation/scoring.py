@@ -93,8 +93,9 @@ def _fid(
 
 @torch.inference_mode()
 def draw_reconstructions(model: Vae, data: Dataset, path: Path, seed: int, count: int = 36) -> None:
-    """Write the first test images and the means that the model gives their latents."""
-    x = data.test.images[:count].to(next(model.parameters()).device)
+    """Write test images, spread over the split, and the means that the model gives their latents."""
+    spread = torch.linspace(0, len(data.test.images) - 1, min(count, len(data.test.images))).long()
+    x = data.test.images[spread].to(next(model.parameters()).device)
     noise = ImageNoise(seed, torch.arange(len(x), device=x.device))
     save_reconstructions(path, x.cpu(), model.reconstruct(x, noise).cpu(), data.image.levels)
 

@@ -1,13 +1,13 @@
 """Which runs may be ranked against each other."""
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
 from vaebench.leaderboard.identity import Run
-from vaebench.records import Data, Fid
+from vaebench.records import Data, Fid, Record
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -29,7 +29,7 @@ class Protocol(NamedTuple):
 
     data: Data
     images: int
-    """The budget: images seen in training."""
+    """The budget: images that training was allowed to see."""
     samples: int | None
     """K of the importance-weighted bound; None where no run depends on it."""
     fid: FidProtocol | None
@@ -50,7 +50,7 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     What does not bind a run to a protocol does not part it from the others: a two-part or exact bound has no
     K, a run without FID no extractor. Such a run goes with the most runs that are alike in all else.
     """
-    alike = [(run.record.data, budget) for run, budget in zip(runs, _budgets(runs), strict=True)]
+    alike = [(run.record.data, _budget(run.record)) for run in runs]
     own_fids = [_fid_protocol(run) for run in runs]
     samples = _settle(
         [_samples(run) for run in runs],
@@ -89,35 +89,14 @@ def _fid_protocol(run: Run) -> FidProtocol | None:
     )
 
 
-def _budgets(runs: Sequence[Run]) -> list[int]:
-    """Each run's budget in images.
-
-    A run that stopped early (patience) was allowed more than it saw: it counts under the smallest budget that
-    covers what it and its other seeds saw; where none does, under the largest number of images seen.
-    """
-    spent: defaultdict[Data, set[int]] = defaultdict(set)
-    reach: defaultdict[tuple[Data, bytes], int] = defaultdict(int)
-    for run in runs:
-        data, images = run.record.data, run.record.budget.images
-        reach[data, run.recipe] = max(reach[data, run.recipe], images)
-        if _to_the_end(run):
-            spent[data].add(images)
-    most: defaultdict[Data, int] = defaultdict(int)
-    for (data, _), images in reach.items():
-        most[data] = max(most[data], images)
-    budgets = {data: sorted(spent[data] | {images}) for data, images in most.items()}
-
-    def budget(run: Run) -> int:
-        if _to_the_end(run):
-            return run.record.budget.images
-        covering = budgets[run.record.data]
-        return covering[bisect_left(covering, reach[run.record.data, run.recipe])]
-
-    return [budget(run) for run in runs]
-
-
-def _to_the_end(run: Run) -> bool:
-    return run.record.budget.stopped == "budget"
+def _budget(record: Record) -> int:
+    """The images that training was allowed, before whole steps rounded them and patience cut them short."""
+    training = record.training
+    if training.steps is not None:
+        return training.steps * training.batch
+    if training.epochs is not None:
+        return round(Fraction(training.epochs) * record.data.train)
+    return record.budget.images
 
 
 def _settle(values: Sequence[Value | None], contexts: Sequence[Sequence[Hashable]]) -> list[Value | None]:

@@ -1,12 +1,11 @@
 """The folder of leaderboards: ``records/*.json`` are facts, the pages are written from them."""
 
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vaebench.errors import UsageError, VaebenchError
+from vaebench.files import write_atomic
 from vaebench.leaderboard.identity import file_name
 from vaebench.leaderboard.pages import pages
 from vaebench.leaderboard.wording import MARK
@@ -27,7 +26,7 @@ def regenerate(root: Path) -> list[Path]:
     with _one_line(root):
         for path in changed:
             if path.name in found:
-                _write(path, found[path.name])
+                write_atomic(path, found[path.name])
             else:
                 path.unlink(missing_ok=True)
     return changed
@@ -47,9 +46,8 @@ def submit(record_path: Path, root: Path) -> Path:
     target = root / RECORDS / file_name(record)
     content = to_json(record)
     with _one_line(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
         if _content(target) != content:
-            _write(target, content)
+            write_atomic(target, content)
     return target
 
 
@@ -78,19 +76,6 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing, also when interrupted."""
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

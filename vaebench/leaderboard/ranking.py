@@ -75,6 +75,7 @@ def rows(found: Sequence[Section]) -> list[list[Row]]:
 
 
 def _aggregate(groups: Sequence[tuple[Run, ...]]) -> list[Row]:
+    import numpy as np
     import pandas as pd
 
     runs = [(row, run) for row, members in enumerate(groups) for run in members]
@@ -82,10 +83,12 @@ def _aggregate(groups: Sequence[tuple[Run, ...]]) -> list[Row]:
     frame = pd.DataFrame(
         {name: [measure(run) for _, run in runs] for name, measure in MEASURES.items()}, dtype=float
     ).assign(row=[row for row, _ in runs], seed=[str(run.record.seed) for _, run in runs])
-    by_row = frame.groupby(["row", "seed"])[names].mean().groupby("row")
     incomplete = frame[names].isna().groupby(frame["row"]).any()
-    means = by_row.mean().mask(incomplete).to_numpy().tolist()
-    spreads = by_row.std().mask(incomplete).to_numpy().tolist()
+    # A record may hold any finite number; sums and squares of the largest are infinite, and shown so.
+    with np.errstate(over="ignore", invalid="ignore"):
+        by_row = frame.groupby(["row", "seed"])[names].mean().groupby("row")
+        means = by_row.mean().mask(incomplete).to_numpy().tolist()
+        spreads = by_row.std().mask(incomplete).to_numpy().tolist()
     return [
         Row(members, seeds, dict(zip(names, mean, strict=True)), dict(zip(names, spread, strict=True)))
         for members, seeds, mean, spread in zip(groups, by_row.size().tolist(), means, spreads, strict=True)

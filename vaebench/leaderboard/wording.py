@@ -17,7 +17,7 @@ READING = f"""## How to read this
 
 - Only like is ranked with like: the runs of a section share data, split, budget and scoring protocol. A
   two-part or exact bound has no K, and a run may lack FID: it stands with the most runs alike in all else.
-  A run that stopped early stands under the smallest budget that covers what it and its other seeds saw.
+  The budget is what training was allowed to see: patience may have stopped a run before.
 - Bits/dim is an upper bound on the negative log-likelihood of the discrete test images, every one counted;
   lower is better. IW-K is the importance-weighted bound of K samples; "prior estimated" marks a prior whose
   density is itself an estimate. The gap is −ELBO minus that bound; −ELBO = rate + distortion.

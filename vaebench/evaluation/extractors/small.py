@@ -29,9 +29,19 @@ class Small:
         return Path(str(resources.files("vaebench.evaluation"))) / "weights" / f"{self.name}.safetensors"
 
 
-DIGITS = Small("digits", (1, 8, 8), (1, 2, 2), 32, "")
-MNIST = Small("mnist", (1, 28, 28), (2, 2, 2), 64, "")
-FASHION_MNIST = Small("fashion-mnist", (1, 28, 28), (2, 2, 2), 64, "")
+DIGITS = Small(
+    "digits", (1, 8, 8), (1, 2, 2), 32, "f631e997e10a399a726e5f742e7d17bc0943f9335b1af3f29e87cfb5fc8e2661"
+)
+MNIST = Small(
+    "mnist", (1, 28, 28), (2, 2, 2), 64, "2badd3516aaaf96c3346af1df16c4bceaaebbc3c130dd60f161dc7a96a4ed075"
+)
+FASHION_MNIST = Small(
+    "fashion-mnist",
+    (1, 28, 28),
+    (2, 2, 2),
+    64,
+    "2837b8d82112605a40b6620a43b8c73efe5c714bbd7a03ea46930200a93c564b",
+)
 ALL = (DIGITS, MNIST, FASHION_MNIST)
 
 

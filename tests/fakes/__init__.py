@@ -1,0 +1,1 @@
+"""The smallest part for each row of compositions that the contracts must serve; none is registered."""

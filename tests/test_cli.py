@@ -1,0 +1,316 @@
+"""The command line as a person meets it: results on stdout; when wrong, one line and an exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vaebench import records
+from vaebench.cli import main
+
+TINY = "enc=mlp,enc.hidden=16,dec.hidden=16,latent.dim=2,lik.components=2"
+QUICK = ["--set", "fid_images=64", "--set", "samples=3", "--device", "cpu"]
+
+
+class Called:
+    """Calls the command line in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *words: object) -> tuple[int, str, str]:
+        self.monkeypatch.setattr(sys, "argv", ["vaebench", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = self.capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Called:
+    return Called(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder, made by the command itself."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    words = ["run", "--compose", TINY, "--steps", "30", *QUICK, "--out", str(out)]
+    subprocess.run([sys.executable, "-c", "from vaebench.cli import main; main()", *words], check=True)
+    return out
+
+
+def spawn(*words: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", "from vaebench.cli import main; main()", *words]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def test_a_run_leaves_a_record_and_pictures(finished: Path) -> None:
+    record = records.read(finished / "record.json")
+    assert record.status == "ok"
+    assert record.scores is not None
+    assert record.scores.likelihood.images == 360
+    assert record.scores.likelihood.nll.nats <= record.scores.likelihood.elbo.nats
+    assert isinstance(record.scores.fid, records.Fid)
+    assert set(record.parts) == {"enc", "latent", "prior", "dec", "lik", "obj"}
+    for picture in ("samples.png", "reconstructions.png"):
+        assert (finished / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_records_command_asks_for_the_same_run(finished: Path, call: Called, tmp_path: Path) -> None:
+    import shlex
+
+    first = records.read(finished / "record.json")
+    words = shlex.split(first.command)[1:]
+    code, out, _ = call(*words, "--device", "cpu", "--out", tmp_path / "again", "--json")
+    assert code == 0
+    second = records.from_json(out.encode(), "stdout")
+    assert second.weights_sha256 == first.weights_sha256
+    assert second.scores == first.scores
+    assert (second.composition, second.training, second.scoring) == (
+        first.composition,
+        first.training,
+        first.scoring,
+    )
+
+
+def test_a_finished_run_is_not_run_again(finished: Path, call: Called) -> None:
+    words = ["run", "--compose", TINY, "--steps", 30, *QUICK, "--out", finished]
+    before = (finished / "record.json").read_bytes()
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert "holds a finished run of just this; add --resume" in err
+    code, out, _ = call(*words, "--resume")
+    assert code == 0
+    assert "vaebench submit" in out
+    assert call("run", "--resume", "--out", finished)[0] == 0
+    assert (finished / "record.json").read_bytes() == before
+    code, _, err = call("run", "--compose", TINY, "--steps", 31, "--out", finished, "--resume")
+    assert code == 2
+    assert "holds another run" in err
+
+
+def test_eval_says_the_records_scores_again(finished: Path, call: Called) -> None:
+    code, out, _ = call("eval", finished, "--json", "--device", "cpu")
+    assert code == 0
+    record = records.read(finished / "record.json")
+    assert record.scores is not None
+    assert json.loads(out)["likelihood"]["nll"]["nats"] == record.scores.likelihood.nll.nats
+    code, out, _ = call("eval", finished, "--set", "samples=1", "--set", "extractor=off", "--json")
+    assert json.loads(out)["likelihood"]["samples"] == 1
+    assert json.loads(out)["fid"]["outcome"] == "missing"
+
+
+def test_pictures_on_request(finished: Path, call: Called, tmp_path: Path) -> None:
+    for words in (
+        ["sample", finished, "--temperature", 0.5, "--count", 5],
+        ["reconstruct", finished, "--count", 3],
+    ):
+        path = tmp_path / f"{words[0]}.png"
+        code, out, _ = call(*words, "--out", path)
+        assert (code, out.strip()) == (0, str(path))
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_submit_and_leaderboard(finished: Path, call: Called, tmp_path: Path) -> None:
+    root = tmp_path / "boards"
+    assert call("leaderboard", "--root", root)[0] == 2
+    assert call("submit", finished, "--root", root)[0] == 0
+    assert call("leaderboard", "--check", "--root", root)[0] == 1
+    assert call("leaderboard", "--root", root)[0] == 0
+    assert call("leaderboard", "--check", "--root", root)[0] == 0
+    assert "enc=mlp" in (root / "digits.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run"], "give --compose SPEC or --recipe FILE"),
+        (["run", "--compose", "encc=mlp"], "did you mean enc?"),
+        (
+            ["run", "--compose", "enc=mpl"],
+            "there is no encoder mpl; there are conv, mlp, resnet (did you mean mlp?)",
+        ),
+        (
+            ["run", "--compose", "enc=mlp,enc.hiden=3"],
+            "enc.hiden: mlp has no such parameter; it has hidden, layers",
+        ),
+        (["run", "--compose", "enc=mlp,enc.hidden=x"], "enc.hidden=x: an integer >= 1 is expected"),
+        (["run", "--compose", "enc=mlp,enc.hidden=0"], "enc.hidden=0: an integer >= 1 is expected"),
+        (
+            ["run", "--compose", "enc=mlp,latent=topdown"],
+            "latent=topdown does not fit enc=mlp: it needs pyramid there",
+        ),
+        (["run", "--compose", "lik=bernoulli"], "lik=bernoulli needs binary data; these are grey"),
+        (["run", "--compose", "latent.blocks=8q1"], "'8q1' is neither"),
+        (["run", "--compose", "enc=mlp", "--data", "digit"], "did you mean digits?"),
+        (["run", "--compose", "enc=mlp", "--data", "folder:/nowhere"], "/nowhere"),
+        (["run", "--compose", "enc=mlp", "--data", "digits:x"], "digits takes nothing after a colon"),
+        (["run", "--compose", "enc=mlp", "--set", "lrr=1"], "lrr is no setting"),
+        (["run", "--compose", "enc=mlp", "--set", "lr=-1"], "lr=-1: a number > 0 is expected"),
+        (["run", "--compose", "enc=mlp", "--set", "lr"], "--set lr: write KEY=VALUE"),
+        (["run", "--compose", "enc=mlp", "--steps", "5", "--epochs", "1"], "steps or epochs, not both"),
+        (["run", "--compose", "enc=mlp", "--set", "extractor=mnits"], "did you mean mnist?"),
+        (["run", "--recipe", "/nowhere.toml"], "/nowhere.toml cannot be read"),
+        (["show", "topdown"], "write KIND=NAME, as in latent=topdown"),
+        (["show", "latent=topdwn"], "did you mean topdown?"),
+        (["list", "encodr"], "did you mean encoder?"),
+        (["eval", "/nowhere"], "/nowhere is not the folder of a run"),
+        (["sample", "/nowhere"], "/nowhere is not the folder of a run"),
+        (["submit", "/nowhere"], "/nowhere is not the folder of a run"),
+        (["run", "--compose", "enc=mlp", "--steps", "0"], "--steps"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    call: Called, words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert len([line for line in err.splitlines() if line.startswith(("vaebench:", "Error"))]) == 1
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_a_recipe_is_the_same_run(call: Called, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        'data = "digits"\nseed = 4\n[compose]\nenc = { name = "mlp", hidden = 16 }\ndec = { hidden = 16 }\n'
+        "latent = { dim = 2 }\nlik = { components = 2 }\n[settings]\nsteps = 3\nsamples = 2\nfid_images = 40\n"
+    )
+    words = [
+        "--compose",
+        TINY,
+        "--seed",
+        4,
+        "--set",
+        "steps=3",
+        "--set",
+        "samples=2",
+        "--set",
+        "fid_images=40",
+    ]
+    first = call("run", "--recipe", recipe, "--out", tmp_path / "a", "--json")
+    second = call("run", *words, "--out", tmp_path / "b", "--json")
+    assert (first[0], second[0]) == (0, 0)
+    assert json.loads(first[1])["weights_sha256"] == json.loads(second[1])["weights_sha256"]
+    assert json.loads(first[1])["command"] == json.loads(second[1])["command"]
+    for text, said in [
+        ("x = 1", "x is not of a recipe"),
+        ("data = 'digits'", "needs a [compose] table"),
+        ("[", "is no TOML"),
+    ]:
+        recipe.write_text(text)
+        code, _, err = call("run", "--recipe", recipe)
+        assert code == 2
+        assert said in err
+
+
+def test_divergence_is_exit_3_with_a_record_that_says_so(call: Called, tmp_path: Path) -> None:
+    words = ["run", "--compose", TINY, "--steps", 50, "--set", "skip=1e-9", "--out", tmp_path / "d"]
+    code, _, err = call(*words)
+    assert code == 3
+    assert "training diverged at step 10" in err
+    record = records.read(tmp_path / "d" / "record.json")
+    assert (record.status, record.scores, record.budget.skipped) == ("diverged", None, 10)
+
+
+def test_damaged_weights_are_exit_5(finished: Path, call: Called, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    weights = copy / "weights" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    code, out, err = call("eval", copy)
+    assert (code, out) == (5, "")
+    assert "model.safetensors has changed since it was written" in err
+    (copy / "run.json").write_text("{}")
+    assert call("sample", copy)[0] == 5
+
+
+def test_show_tells_parameters_as_they_are(call: Called) -> None:
+    code, out, _ = call("show", "latent=topdown", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["package"].startswith("vaebench ")
+    assert "Child 2021" in told["paper"]
+    assert told["composes_with"]["enc"] == ["conv", "resnet"]
+    by_name = {p["name"]: p for p in told["parameters"]}
+    assert by_name["z_channels"]["default"] == "16"
+    assert by_name["z_channels"]["accepts"] == "an integer >= 1"
+    assert "layer string" in call("show", "latent=topdown")[1]
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["list"], ["list", "prior", "--json"], ["run", "--help"], ["--version"]]
+)
+def test_what_is_quick_imports_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom vaebench.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as e:\n    assert not e.code\n"
+        "heavy = {'torch', 'pandas', 'sklearn', 'matplotlib', 'torchvision', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, stdout=subprocess.PIPE)
+
+
+def test_wrong_names_are_said_before_torch_is_imported() -> None:
+    for words in (["run", "--compose", "enc=mpl"], ["run", "--compose", "enc=mlp", "--set", "x=1"]):
+        code = (
+            "import sys\nfrom vaebench.cli import main\n"
+            "try:\n    main()\nexcept SystemExit as e:\n    assert e.code == 2\n"
+            "assert 'torch' not in sys.modules"
+        )
+        subprocess.run([sys.executable, "-c", code, *words], check=True, stderr=subprocess.PIPE)
+
+
+def test_a_second_process_is_refused_at_once_and_a_kill_frees_the_folder(tmp_path: Path) -> None:
+    words = ["run", "--compose", TINY, "--steps", "100000", *QUICK, "--out", str(tmp_path / "r")]
+    first = spawn(*words)
+    while not (tmp_path / "r" / "run.json").exists():
+        assert first.poll() is None
+        time.sleep(0.05)
+    second = spawn(*words, "--resume")
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 4
+    assert "is in use by another process" in err
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    third = spawn("run", "--compose", TINY, "--steps", "100000", "--out", str(tmp_path / "r"))
+    _, err = third.communicate(timeout=60)
+    assert third.returncode == 2, "free again: refused for what it holds, not for being in use"
+
+
+def test_killed_at_any_moment_and_resumed_the_weights_are_the_same(tmp_path: Path) -> None:
+    settings = ["--steps", "150", *QUICK, "--set", "checkpoint=0.001", "--set", "ema=0.9"]
+    words = ["run", "--compose", TINY, *settings, "--out"]
+    whole = spawn(*words, str(tmp_path / "whole"))
+    whole.communicate(timeout=120)
+    killed = 0
+    for attempt in range(30):
+        part = spawn(*words, str(tmp_path / "part"), "--resume")
+        while attempt < 3 and part.poll() is None:
+            kept = (tmp_path / "part" / "checkpoints").glob("[0-9]*")
+            if any(int(p.name) >= 40 * (attempt + 1) for p in kept):
+                part.send_signal(signal.SIGKILL)
+                killed += 1
+                break
+        part.communicate(timeout=120)
+        if part.returncode == 0:
+            break
+    assert killed == 3
+    hashes = {records.read(tmp_path / name / "record.json").weights_sha256 for name in ("whole", "part")}
+    assert len(hashes) == 1
