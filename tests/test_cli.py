@@ -186,7 +186,8 @@ def test_a_recipe_is_the_same_run(call: Called, tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text(
         'data = "digits"\nseed = 4\n[compose]\nenc = { name = "mlp", hidden = 16 }\ndec = { hidden = 16 }\n'
-        "latent = { dim = 2 }\nlik = { components = 2 }\n[settings]\nsteps = 3\nsamples = 2\nfid_images = 40\n"
+        "latent = { dim = 2 }\nlik = { components = 2 }\n"
+        "[settings]\nsteps = 3\nsamples = 2\nfid_images = 40\n"
     )
     words = [
         "--compose",

@@ -67,9 +67,21 @@ def test_a_flipped_bit_is_refused_or_gives_another_record(record: Record, data: 
 
 
 @laws
-@given(
-    st.one_of(st.binary(), st.text().map(str.encode), st.just(b"[" * 100_000), st.just(b'{"a":' * 100_000))
-)
+@given(records, st.sampled_from([("[", "]"), ('{"a":', "}")]))
+def test_depth_is_refused_rather_than_fatal(record: Record, ends: tuple[str, str]) -> None:
+    origin = PartOrigin(name="x", package="x", package_version="1", parameters={"deep": "here"})
+    text = to_json(msgspec.structs.replace(record, parts={"x": origin})).decode()
+    shallow, deep = (
+        text.replace('"deep": "here"', f'"deep": {ends[0] * depth}0{ends[1] * depth}').encode()
+        for depth in (10, 100_000)
+    )
+    assert from_json(shallow, "some/where").run == record.run
+    with pytest.raises(DamagedError, match="some/where"):
+        from_json(deep, "some/where")
+
+
+@laws
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
 def test_what_is_no_record_is_refused(text: bytes) -> None:
     with pytest.raises(DamagedError, match="some/where"):
         from_json(text, "some/where")

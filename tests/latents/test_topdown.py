@@ -152,7 +152,7 @@ def test_any_layout_walks_and_its_rates_add_up(plan: list[tuple[int, bool]], sta
     prior = Normal(layer.groups, ImageShape(1, 8, 8)).double()
     features = tuple(torch.randn(3, *level, dtype=torch.float64) for level in LEVELS)
     walk = layer.walk(features, Infer(), prior, TorchNoise(), 3)
-    assert [t.z.shape[2] for t in walk.terms] == [b.height for b in layout.parse(text)]
+    assert [t.z.shape[2] for t in walk.terms] == [b.side for b in layout.parse(text)]
     assert walk.features[0].shape == (3, *layer.out[0])
     assert layer.out[0].height == 8
     assert torch.equal(walk.terms[0].q.mean, layer.root(features).mean)
@@ -178,9 +178,9 @@ def test_temperature_zero_is_the_prior_means_and_one_is_the_prior() -> None:
     [
         ("1x2,8q1", "'8q1' is neither"),
         ("0", "'1x0' is neither"),
-        ("4x1,2m4", "mixes in height 4, which is not a coarser one"),
-        ("1x1,8m4", "mixes in height 4, which is not a coarser one before it"),
-        ("1x1,16m1", r"no encoder map of height 16; it has \[8, 4, 2, 1\]"),
+        ("4x1,2m4", "mixes in side 4, which is not a coarser one"),
+        ("1x1,8m4", "mixes in side 4, which is not a coarser one before it"),
+        ("1x1,16m1", r"no encoder map of side 16; it has \[8, 4, 2, 1\]"),
         ("", "'' is neither"),
     ],
 )

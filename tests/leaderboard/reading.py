@@ -16,6 +16,7 @@ class Read:
     tables: list[list[list[str]]] = field(default_factory=list)
     """Tables of rows of cells, the head first, each cell as the text that a person sees."""
     fences: list[str] = field(default_factory=list)
+    """Code blocks of list items."""
     links: list[str] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
@@ -42,6 +43,7 @@ def read_page(markdown: str) -> Read:
         elif token.type == "tr_open":
             page.tables[-1].append([])
         elif token.type == "fence":
+            assert token.level == 2, f"a code block fell out of its list: {token.content}"
             page.fences.append(token.content)
         elif token.type in ("html_block", "html_inline"):
             page.html.append(token.content)

@@ -49,8 +49,11 @@ def test_a_table_keeps_its_cells(rows: list[list[str]]) -> None:
     assert all(line.count("|") == 4 for line in markdown.splitlines())
 
 
+ticks = st.integers(1, 9).map(lambda count: "`" * count)
+
+
 @laws
-@given(st.lists(hostile, min_size=1), st.integers(1, 99999))
+@given(st.lists(st.one_of(hostile, ticks), min_size=1), st.integers(1, 99999))
 def test_a_command_stays_in_its_block(commands: list[str], number: int) -> None:
     lead = f"{number}. "
     tokens = PARSER.parse(f"{lead}x\n\n{fenced(commands, ' ' * len(lead))}\n{number + 1}. y\n")

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaebench.leaderboard import digest, pages
+from vaebench.leaderboard.markdown import visible
 from vaebench.records import Missing, Record
 
 from .reading import read_page
-from .strategies import boards, laws, records
+from .strategies import boards, hostile, laws, records
 
 INDEX = "README.md"
 
@@ -60,6 +61,21 @@ def test_rows_of_a_table_and_commands_below_it_are_the_same(board: list[Record])
         assert len(page.fences) == sum(len(table) - 1 for table in page.tables)
         for table in page.tables:
             assert [int(row[-1]) for row in table[1:]] == list(range(1, len(table)))
+
+
+@laws
+@given(records, st.integers(1, 120), hostile)
+def test_every_row_has_its_commands_however_many(record: Record, rows: int, command: str) -> None:
+    board = [
+        msgspec.structs.replace(
+            record, composition=f"enc=m{row}", seed=seed, command=f"{seed} {row} {command}"
+        )
+        for row in range(rows)
+        for seed in range(2)
+    ]
+    (text,) = [text for name, text in pages(board).items() if name != INDEX]
+    lines = [line for fence in read_page(text).fences for line in fence.splitlines()]
+    assert sorted(lines) == sorted(visible(record.command) for record in board)
 
 
 @laws

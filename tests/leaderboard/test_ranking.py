@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vaebench.leaderboard import pages
 from vaebench.leaderboard.comparable import sections
-from vaebench.leaderboard.ranking import Ranked, ranked, rows
+from vaebench.leaderboard.ranking import Ranked, noise, ranked, rows, typical_spread
 from vaebench.records import Record
 
 from .reading import read_page
@@ -19,8 +19,10 @@ from .test_comparable import runs_of
 
 template = records.filter(lambda record: record.scores is not None and not record.parts)
 score = st.floats(0.5, 8.0)
-error = st.floats(0.0, 0.5)
-entrants = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), score, error), min_size=1, max_size=16)
+images_error = st.floats(0.0, 0.5)
+entrants = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 3), score, images_error), min_size=1, max_size=16
+)
 
 
 def made(record: Record, composition: int, seed: int, bits: float, se: float, rerun: int = 0) -> Record:
@@ -57,8 +59,8 @@ def expected(given_scores: Sequence[tuple[int, int, float, float]]) -> dict[str,
     result = {}
     for name, (values, se) in reduced.items():
         sd = statistics.stdev(values) if len(values) > 1 else typical
-        noise = math.sqrt(se**2 + sd**2 / len(values))
-        result[name] = (statistics.fmean(values), noise, len(values))
+        error = math.sqrt(se**2 + sd**2 / len(values))
+        result[name] = (statistics.fmean(values), error, len(values))
     return result
 
 
@@ -70,9 +72,11 @@ def test_rows_are_means_over_seeds_best_first(
     entries = only_section(boarded(record, given_scores))
     wanted = expected(given_scores)
     assert {entry.row.runs[0].record.composition for entry in entries} == set(wanted)
+    typical = typical_spread([entry.row for entry in entries])
     for entry in entries:
-        mean, _, seeds = wanted[entry.row.runs[0].record.composition]
+        mean, error, seeds = wanted[entry.row.runs[0].record.composition]
         assert math.isclose(entry.row.mean["bits"], mean)
+        assert math.isclose(noise(entry.row, typical), error, abs_tol=1e-12)
         assert entry.row.seeds == seeds
     means = [entry.row.mean["bits"] for entry in entries]
     assert means == sorted(means)
@@ -87,9 +91,9 @@ def test_a_rank_is_shared_exactly_within_the_noise_of_its_best(
     wanted = expected(given_scores)
     best = 0
     for place, entry in enumerate(entries):
-        mean, noise, _ = wanted[entry.row.runs[0].record.composition]
-        lead_mean, lead_noise, _ = wanted[entries[best].row.runs[0].record.composition]
-        margin = 2 * math.sqrt(noise**2 + lead_noise**2) - (mean - lead_mean)
+        mean, error, _ = wanted[entry.row.runs[0].record.composition]
+        lead_mean, lead_error, _ = wanted[entries[best].row.runs[0].record.composition]
+        margin = 2 * math.sqrt(error**2 + lead_error**2) - (mean - lead_mean)
         assume(place == best or abs(margin) > 1e-9)
         if place > best and margin < 0:
             best = place

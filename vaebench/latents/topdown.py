@@ -74,7 +74,7 @@ class TopDown(Latent):
         blocks: Annotated[
             str,
             Meta(
-                description="layer string as in 1x2,4m1,4x3 by map height, or a number of blocks at each size"
+                description="layer string as in 1x2,4m1,4x3 by map side, or a number of blocks at each size"
             ),
         ] = "2",
         z_channels: Annotated[int, Meta(ge=1, description="latent channels of each group")] = 16,
@@ -82,24 +82,24 @@ class TopDown(Latent):
             float, Meta(gt=0, le=4, description="inner width as a share of the outer")
         ] = 0.25,
         no_bias_above: Annotated[
-            int, Meta(ge=0, description="states up to this height start from a learned constant")
+            int, Meta(ge=0, description="states up to this side start from a learned constant")
         ] = 64,
     ) -> None:
         super().__init__()
-        heights = tuple(level.height for level in levels)
-        self.layout = layout.parse(layout.default(heights, int(blocks)) if blocks.isdecimal() else blocks)
-        used = list(dict.fromkeys(block.height for block in self.layout))
-        if wrong := [h for h in used if h not in heights]:
-            raise UsageError(f"latent.blocks: no encoder map of height {wrong[0]}; it has {list(heights)}")
-        self.level_of = {h: levels[heights.index(h)] for h in used}
-        self.feature_of = {h: heights.index(h) for h in used}
+        sides = tuple(max(level[1:]) for level in levels)
+        self.layout = layout.parse(layout.default(sides, int(blocks)) if blocks.isdecimal() else blocks)
+        used = list(dict.fromkeys(block.side for block in self.layout))
+        if wrong := [h for h in used if h not in sides]:
+            raise UsageError(f"latent.blocks: no encoder map of side {wrong[0]}; it has {list(sides)}")
+        self.level_of = {h: levels[sides.index(h)] for h in used}
+        self.feature_of = {h: sides.index(h) for h in used}
         self.start = nn.ParameterDict(
             {str(h): torch.zeros(1, *self.level_of[h]) for h in used if h <= no_bias_above}
         )
         self.blocks = nn.ModuleList(
             TopDownBlock(
-                self.level_of[b.height],
-                levels[self.feature_of[b.height]].channels,
+                self.level_of[b.side],
+                levels[self.feature_of[b.side]].channels,
                 z_channels,
                 bottleneck,
                 len(self.layout),
@@ -107,17 +107,17 @@ class TopDown(Latent):
             for b in self.layout
         )
         self.groups = tuple(
-            Group(f"{i}@{b.height}", (z_channels, *self.level_of[b.height][1:]))
+            Group(f"{i}@{b.side}", (z_channels, *self.level_of[b.side][1:]))
             for i, b in enumerate(self.layout)
         )
         self.out = (self.level_of[used[-1]],)
 
     def _state(self, states: dict[int, Tensor], block: layout.Block, batch: int) -> Tensor:
         """The state that a block starts from: its size's own, with the coarser one mixed in."""
-        level = self.level_of[block.height]
-        state = states.get(block.height)
-        if state is None and str(block.height) in self.start:
-            state = self.start[str(block.height)].expand(batch, *level)
+        level = self.level_of[block.side]
+        state = states.get(block.side)
+        if state is None and str(block.side) in self.start:
+            state = self.start[str(block.side)].expand(batch, *level)
         if state is None:
             like = next(self.parameters())
             state = torch.zeros(batch, *level, dtype=like.dtype, device=like.device)
@@ -128,7 +128,7 @@ class TopDown(Latent):
 
     def root(self, features: tuple[Tensor, ...]) -> DiagonalNormal:
         first = self.layout[0]
-        h = features[self.feature_of[first.height]]
+        h = features[self.feature_of[first.side]]
         block = self.blocks[0]
         assert isinstance(block, TopDownBlock)
         return block.infer(self._state({}, first, len(h)), h)
@@ -142,11 +142,11 @@ class TopDown(Latent):
         for i, (place, block) in enumerate(zip(self.layout, self.blocks, strict=True)):
             assert isinstance(block, TopDownBlock)
             state = self._state(states, place, batch)
-            q = None if features is None else block.infer(state, features[self.feature_of[place.height]])
+            q = None if features is None else block.infer(state, features[self.feature_of[place.side]])
             own, deterministic = block.predict(state)
             p = prior.at(i, Context(batch, above, noise)) or own
             z = source.pick(i, q, p, noise)
-            states[place.height] = block.update(state + deterministic, z)
+            states[place.side] = block.update(state + deterministic, z)
             terms.append(Term(self.groups[i], z, q, p, above))
             above = (*above, z)
-        return Walk(terms, (states[self.layout[-1].height],))
+        return Walk(terms, (states[self.layout[-1].side],))

@@ -39,11 +39,10 @@ class Page(NamedTuple):
 
 def pages(records: Sequence[Record]) -> dict[str, str]:
     """File name -> markdown: a page per data set and an index; the same bytes for any order of records."""
-    named = sorted(((digest(record), record) for record in records), key=lambda pair: pair[0])
     scored: defaultdict[str, list[Run]] = defaultdict(list)
     unscored: defaultdict[str, list[Unscored]] = defaultdict(list)
-    for known_by, record in named:
-        name = page_name(record.data)
+    for record in records:
+        name, known_by = page_name(record.data), digest(record)
         if record.status == "ok" and record.scores is not None:
             scored[name].append(Run(record, record.scores, recipe(record), known_by))
         else:
