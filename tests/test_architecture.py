@@ -22,7 +22,9 @@ ALLOWED = {
     "maths": set(),
     "builtins": {"hookspecs"},
     "distributions": {"maths", "noise"},
-    "contracts": {"distributions", "noise"},
+    "images": set(),
+    "terms": {"distributions", "noise"},
+    "contracts": {"distributions", "images", "noise", "terms"},
     "registry": {"errors", "hookspecs"},
     "parameters": {"errors", "registry"},
     "spec": {"errors", "parameters", "registry"},
@@ -38,7 +40,7 @@ ALLOWED = {
     "compose": {"contracts", "errors", "model", "parameters", "registry", "settings", "spec"},
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
     "evaluation": BASE
-    | {"datasets", "files", "model", "records", "registry", "runs", "settings", "training"},
+    | {"data", "datasets", "files", "model", "records", "registry", "runs", "settings", "training"},
 }
 LIGHT = (
     "errors",

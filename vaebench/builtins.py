@@ -8,7 +8,7 @@ def vaebench_components() -> list[Entry]:
     return [
         Entry("encoder", "mlp", "vaebench.encoders.mlp:Mlp", "fully connected layers"),
         Entry("encoder", "conv", "vaebench.encoders.conv:Conv", "strided convolutions"),
-        Entry("encoder", "resnet", "vaebench.encoders.resnet:Resnet", "residual bottlenecks, to a vector"),
+        Entry("encoder", "resnet", "vaebench.encoders.resnet:Resnet", "residual bottlenecks"),
         Entry("latent", "gaussian", "vaebench.latents.gaussian:Gaussian", "one group of normals"),
         Entry("latent", "topdown", "vaebench.latents.topdown:TopDown", "many groups, coarse to fine"),
         Entry("prior", "normal", "vaebench.priors.normal:Normal", "standard or learned normal"),

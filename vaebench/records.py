@@ -1,5 +1,6 @@
 """One frozen record per run: what was run, how, and what came out <-> JSON."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -162,19 +163,15 @@ class Record(_Base, frozen=True, kw_only=True):
 
 def to_json(record: Record) -> bytes:
     """Indented JSON, keys in the order above; raises ValueError for NaN and infinities, which JSON lacks."""
-    text = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
-    try:
-        msgspec.json.decode(text, type=Record)
-    except msgspec.ValidationError as error:  # msgspec writes them as null, which no field here takes
-        raise ValueError(f"a score is not finite: {error}") from None
-    return text
+    text = json.dumps(msgspec.to_builtins(record), allow_nan=False, ensure_ascii=False, indent=2)
+    return text.encode() + b"\n"
 
 
 def from_json(text: bytes, source: Path | str) -> Record:
     """The record in ``text``; raises DamagedError, naming ``source``, if it is not one of this version."""
     try:
         return msgspec.json.decode(text, type=Record)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedError(f"{source} is not a record of version {VERSION}: {error}") from None
 
 

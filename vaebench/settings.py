@@ -18,16 +18,16 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         | None
     ) = None
     epochs: Annotated[float, Meta(gt=0, description="passes over the training split")] | None = None
-    batch: Annotated[int, Meta(ge=1, description="images per step")] = 128
+    batch: Annotated[int, Meta(ge=1, description="images per step")] = 64
     optimiser: Annotated[Literal["adamw", "adam", "adamax"], Meta(description="update rule")] = "adamw"
-    lr: Annotated[float, Meta(gt=0, description="peak learning rate")] = 1e-3
+    lr: Annotated[float, Meta(gt=0, description="peak learning rate")] = 4e-3
     beta1: Annotated[float, Meta(ge=0, lt=1, description="decay of the gradient's average")] = 0.9
-    beta2: Annotated[float, Meta(ge=0, lt=1, description="decay of the squared gradient's average")] = 0.999
+    beta2: Annotated[float, Meta(ge=0, lt=1, description="decay of the squared gradient's average")] = 0.99
     eps: Annotated[float, Meta(gt=0, description="the optimiser's denominator floor")] = 1e-8
     weight_decay: Annotated[float, Meta(ge=0, description="decoupled for adamw, else added to gradients")] = (
         0.01
     )
-    warmup: Annotated[int, Meta(ge=0, description="steps of linear learning-rate warm-up")] = 100
+    warmup: Annotated[int, Meta(ge=0, description="steps of linear learning-rate warm-up")] = 50
     schedule: Annotated[
         Literal["constant", "cosine", "exponential"], Meta(description="learning rate after warm-up")
     ] = "cosine"
@@ -40,11 +40,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     skip_limit: Annotated[int, Meta(ge=1, description="skips in a row that end the run as diverged")] = 10
     ema: Annotated[
         float, Meta(ge=0, lt=1, description="decay of the weight average that is scored; 0 is off")
-    ] = 0.0
+    ] = 0.99
     precision: Annotated[Literal["float32", "bf16"], Meta(description="networks' arithmetic in training")] = (
         "float32"
     )
-    validate: Annotated[float, Meta(ge=0, description="epochs between validations; 0 is never")] = 1.0
+    validate: Annotated[float, Meta(ge=0, description="epochs between validations; 0 is never")] = 2.0
     patience: Annotated[
         int, Meta(ge=0, description="validations without a better bound before stopping; 0 is off")
     ] = 0

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from vaebench.leaderboard.wording import MARK
 from vaebench.records import Record
 
 from .reading import PARSER, inline, read_page
-from .strategies import hostile, hostile_boards, laws
+from .strategies import FRAGMENTS, hostile, hostile_boards, laws
 
 OURS = {
     *("heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "text", "text_special"),
@@ -22,18 +23,24 @@ OURS = {
 }
 
 
-@laws
-@given(hostile)
-def test_plain_and_code_say_the_text_and_nothing_else(text: str) -> None:
+def is_inert(text: str) -> None:
     for cell in (plain(text), code(text)):
         assert inline(f"x {cell} x").split() == f"x {visible(text)} x".split()
         assert not re.search(r"[|<\[\n\r]|\\\|", cell)
+    # What GitHub alone makes something of: links, mentions, issues, pictures, formulas.
+    assert not re.search(r"(?i)www\.|:\w|:/|@|#(?!\d+;)|[*_~$`\\]", plain(text))
 
 
 @laws
 @given(hostile)
-def test_plain_leaves_nothing_that_github_links(text: str) -> None:
-    assert not re.search(r"(?i)www\.|:\w|:/|@|#(?!\d+;)|[*_~$`\\]", plain(text))
+def test_plain_and_code_say_the_text_and_nothing_else(text: str) -> None:
+    is_inert(text)
+
+
+@pytest.mark.parametrize("one", FRAGMENTS)
+def test_no_two_fragments_make_markdown_together(one: str) -> None:
+    for other in FRAGMENTS:
+        is_inert(one + other)
 
 
 @laws

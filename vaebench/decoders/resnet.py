@@ -22,10 +22,10 @@ class Resnet(Decoder):
         image: ImageShape,
         *,
         width: Annotated[int, Meta(ge=1, description="channels of every map")] = 64,
-        blocks: Annotated[int, Meta(ge=1, description="residual blocks at each size")] = 2,
+        blocks: Annotated[int, Meta(ge=1, description="residual blocks at each size")] = 1,
         bottleneck: Annotated[
             float, Meta(gt=0, le=4, description="inner width as a share of the outer")
-        ] = 0.5,
+        ] = 0.25,
     ) -> None:
         super().__init__()
         self.width = width

@@ -22,11 +22,11 @@ class Resnet(Encoder):
         image: ImageShape,
         *,
         width: Annotated[int, Meta(ge=1, description="channels of every map")] = 64,
-        blocks: Annotated[int, Meta(ge=1, description="residual blocks at each size")] = 2,
+        blocks: Annotated[int, Meta(ge=1, description="residual blocks at each size")] = 1,
         bottleneck: Annotated[
             float, Meta(gt=0, le=4, description="inner width as a share of the outer")
-        ] = 0.5,
-        smallest: Annotated[int, Meta(ge=1, description="halve until the longer side is at most this")] = 1,
+        ] = 0.25,
+        smallest: Annotated[int, Meta(ge=1, description="halve until the longer side is at most this")] = 2,
     ) -> None:
         super().__init__()
         sizes = halvings(image, smallest)

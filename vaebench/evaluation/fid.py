@@ -155,7 +155,7 @@ def cache_folder() -> Path:
 
 def _cache_file(images: Tensor, levels: int, extractor: FeatureExtractor, name: str, seed: int) -> Path:
     """Named by all that the statistics depend on, the content of the images included."""
-    identity = (FORMAT, name, extractor.weights_sha256, levels, images.dtype, tuple(images.shape), seed)
+    identity = (FORMAT, name, extractor.weights_sha256, levels, tuple(images.shape), seed)
     key = hashlib.sha256(repr(identity).encode())
     for part in images.split(10_000):
         key.update(part.cpu().contiguous().numpy().data)

@@ -76,8 +76,8 @@ class TopDown(Latent):
             Meta(
                 description="layer string as in 1x2,4m1,4x3 by map side, or a number of blocks at each size"
             ),
-        ] = "2",
-        z_channels: Annotated[int, Meta(ge=1, description="latent channels of each group")] = 16,
+        ] = "1",
+        z_channels: Annotated[int, Meta(ge=1, description="latent channels of each group")] = 8,
         bottleneck: Annotated[
             float, Meta(gt=0, le=4, description="inner width as a share of the outer")
         ] = 0.25,

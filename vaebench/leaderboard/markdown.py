@@ -29,7 +29,7 @@ def plain(text: str) -> str:
 
 def code(text: str) -> str:
     """``text`` as a code span where that is safe in a table too, else as ``plain``."""
-    return f"`{text}`" if _CODE.fullmatch(text) and text.isprintable() and text.strip() else plain(text)
+    return f"`{text}`" if _CODE.fullmatch(text) else plain(text)
 
 
 def fenced(lines: Sequence[str], indent: str) -> str:

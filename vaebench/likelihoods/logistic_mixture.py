@@ -27,7 +27,7 @@ class LogisticMixture(Likelihood):
         self,
         image: ImageShape,
         *,
-        components: Annotated[int, Meta(ge=1, le=100, description="logistics in the mixture")] = 10,
+        components: Annotated[int, Meta(ge=1, le=100, description="logistics in the mixture")] = 5,
         min_log_scale: Annotated[
             float, Meta(ge=-20, le=0, description="floor of the log scale, in units of [-1, 1]")
         ] = -7.0,

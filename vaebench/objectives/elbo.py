@@ -24,7 +24,7 @@ class Elbo(Objective):
         *,
         warmup: Annotated[
             float, Meta(ge=0, le=1, description="share of training in which the KL's weight rises to 1")
-        ] = 0.0,
+        ] = 0.3,
         free_bits: Annotated[
             float, Meta(ge=0, description="nats per image and group below which the KL is not pressed")
         ] = 0.0,

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from vaebench import registry
 from vaebench.contracts import Split
+from vaebench.data import default_root
 from vaebench.evaluation.extractors.small import ALL, Classifier, Small
 from vaebench.files import write_atomic
 
@@ -52,10 +53,13 @@ def accuracy(network: Classifier, test: Split, levels: int) -> float:
     return float((torch.cat(guesses) == labels).float().mean())
 
 
-@click.command(context_settings={"show_default": True})
+@click.command()
 @click.argument("name", type=click.Choice([small.name for small in ALL]))
 @click.option(
-    "--data-root", type=click.Path(path_type=Path), default=Path("data"), help="folder of data sets"
+    "--data-root",
+    type=click.Path(path_type=Path),
+    default=default_root,
+    help="default: VAEBENCH_DATA or the cache",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="default: the shipped file")
 def main(name: str, data_root: Path, out: Path | None) -> None:
