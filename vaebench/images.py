@@ -57,6 +57,8 @@ class Dataset:
     """Training images as stored -> as seen this time (fresh binarisation), from torch's generator."""
     epochs: float = 20.0
     """A training budget that suits the data, for runs that name none."""
+    lr: float = 2e-3
+    """A peak learning rate that suits them."""
     notes: tuple[str, ...] = ()
     """What a person should know: files skipped, and why."""
 

@@ -92,7 +92,7 @@ class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured")
     kid: float
     kid_se: float
     few_images: bool
-    """N at most the number of features: the covariance is singular and FID far too large."""
+    """N, or the reference, at most the number of features: a covariance is singular and FID far too large."""
     temperature: float
 
 

@@ -62,6 +62,8 @@ def prepare(request: Request, registry: Registry, root: Path, device: str) -> Pr
     training = request.training
     if training.steps is None and training.epochs is None:
         training = msgspec.structs.replace(training, epochs=dataset.epochs)
+    if training.lr is None:
+        training = msgspec.structs.replace(training, lr=dataset.lr)
     model = composition.build(training)  # a constructor may refuse what it was given
     scoring_ = request.scoring
     if scoring_.samples is None:

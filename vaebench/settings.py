@@ -20,7 +20,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     epochs: Annotated[float, Meta(gt=0, description="passes over the training split")] | None = None
     batch: Annotated[int, Meta(ge=1, description="images per step")] = 64
     optimiser: Annotated[Literal["adamw", "adam", "adamax"], Meta(description="update rule")] = "adamw"
-    lr: Annotated[float, Meta(gt=0, description="peak learning rate")] = 4e-3
+    lr: Annotated[float, Meta(gt=0, description="peak learning rate; default: the data's own")] | None = None
     beta1: Annotated[float, Meta(ge=0, lt=1, description="decay of the gradient's average")] = 0.9
     beta2: Annotated[float, Meta(ge=0, lt=1, description="decay of the squared gradient's average")] = 0.99
     eps: Annotated[float, Meta(gt=0, description="the optimiser's denominator floor")] = 1e-8
@@ -75,7 +75,7 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         | None
     ) = None
     extractor_weights: Annotated[str, Meta(description="file of the extractor's weights")] | None = None
-    fid_images: Annotated[int, Meta(ge=2, description="generated images for FID and KID")] = 2000
+    fid_images: Annotated[int, Meta(ge=4, description="generated images for FID and KID")] = 2000
     temperature: Annotated[float, Meta(gt=0, description="spread of the prior when images are generated")] = (
         1.0
     )

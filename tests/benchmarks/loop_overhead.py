@@ -29,7 +29,7 @@ from vaebench.training.stream import Stream
 STEPS, ROUNDS = 200, 9
 IMAGE = ImageShape(1, 28, 28, 2)
 SETTINGS = Training(
-    batch=100, optimiser="adam", ema=0.999, clip=200.0, validate=0, weight_decay=0.0, warmup=0
+    lr=1e-3, batch=100, optimiser="adam", ema=0.999, clip=200.0, validate=0, weight_decay=0.0, warmup=0
 )
 
 

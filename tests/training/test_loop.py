@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given
@@ -71,6 +72,7 @@ def images(count: int = 23) -> Tensor:
 def trainer(
     folder: Path, settings: Training, total: int = 12, stop_at: int | None = None, of: Vae | None = None
 ) -> Trainer:
+    settings = msgspec.structs.replace(settings, lr=settings.lr or 1e-3)
     validation = images(7)
 
     def bound(m: Vae) -> float:
@@ -200,7 +202,7 @@ def test_only_the_parameters_given_are_trained(tmp_path: Path) -> None:
     part = Trainer(
         one,
         stream,
-        Training(batch=5),
+        Training(batch=5, lr=1e-3),
         3,
         0,
         Store(tmp_path),

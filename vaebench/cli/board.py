@@ -40,11 +40,13 @@ def leaderboard(check: bool, root: Path) -> None:
 def submit(run: Path, root: Path) -> None:
     """Put the record of folder RUN among the leaderboards' records."""
     from vaebench import leaderboard as room
+    from vaebench import records
     from vaebench.runs import RunFolder
 
     folder = RunFolder(run)
     folder.request()
     if not folder.record.exists():
         raise UsageError(f"{run} has no record yet: finish it with vaebench run --resume --out {run}")
+    known = (root / "records" / room.file_name(records.read(folder.record))).exists()
     click.echo(room.submit(folder.record, root))
-    click.echo(f"now: vaebench leaderboard --root {root}", err=True)
+    click.echo("it was there already" if known else f"now: vaebench leaderboard --root {root}", err=True)

@@ -32,4 +32,4 @@ def digits(
     whole = Split(images, torch.from_numpy(found.target).long())
     train, validation, test = partition(len(images), VALIDATION, TEST, SEED)
     splits = take(whole, train), take(whole, validation), take(whole, test)
-    return assemble("digits", splits, levels=levels, stored=GREYS, epochs=50, extractor="digits")
+    return assemble("digits", splits, levels=levels, stored=GREYS, epochs=33, lr=8e-3, extractor="digits")

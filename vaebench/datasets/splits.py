@@ -59,6 +59,7 @@ def assemble(
     levels: int | None,
     epochs: float,
     extractor: str | None,
+    lr: float = 2e-3,
     stored: int = 256,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
@@ -75,6 +76,7 @@ def assemble(
         test=test,
         checksum=checksum(*splits),
         extractor=extractor,
+        lr=lr,
         binarisation=f"threshold: 1 where 2x >= {stored}" if levels == 2 else None,
         epochs=epochs,
         notes=notes,

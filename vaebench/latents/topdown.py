@@ -80,7 +80,7 @@ class TopDown(Latent):
         z_channels: Annotated[int, Meta(ge=1, description="latent channels of each group")] = 8,
         bottleneck: Annotated[
             float, Meta(gt=0, le=4, description="inner width as a share of the outer")
-        ] = 0.25,
+        ] = 0.5,
         no_bias_above: Annotated[
             int, Meta(ge=0, description="states up to this side start from a learned constant")
         ] = 64,

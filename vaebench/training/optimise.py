@@ -20,23 +20,31 @@ def optimiser(parameters: Iterable[nn.Parameter], settings: Training) -> torch.o
     """The update rule that the settings name; fused (one kernel for all parameters) where torch has that."""
     return _RULES[settings.optimiser](
         parameters,
-        lr=settings.lr,
+        lr=peak(settings),
         betas=(settings.beta1, settings.beta2),
         eps=settings.eps,
         weight_decay=settings.weight_decay,
     )
 
 
+def peak(settings: Training) -> float:
+    """The peak learning rate, which a run takes from its data where it is not given."""
+    if settings.lr is None:
+        raise ValueError("the learning rate is open: a run settles it before training")
+    return settings.lr
+
+
 def learning_rate(settings: Training, step: int, total: int, epoch: float) -> float:
     """The rate of a step: linear warm-up, then constant, cosine to ``lr_end`` of the peak, or γ^epoch."""
+    top = peak(settings)
     if step < settings.warmup:
-        return settings.lr * (step + 1) / settings.warmup
+        return top * (step + 1) / settings.warmup
     if settings.schedule == "exponential":
-        return settings.lr * settings.lr_decay**epoch
+        return top * settings.lr_decay**epoch
     if settings.schedule == "constant":
-        return settings.lr
+        return top
     done = (step - settings.warmup) / max(1, total - settings.warmup)
-    return settings.lr * (settings.lr_end + (1 - settings.lr_end) * 0.5 * (1 + math.cos(math.pi * done)))
+    return top * (settings.lr_end + (1 - settings.lr_end) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def tensors_of(rule: torch.optim.Optimizer) -> dict[str, Tensor]:
