@@ -175,7 +175,7 @@ def test_clipping_bounds_the_step_and_no_clipping_leaves_it(tmp_path: Path) -> N
 
 
 def test_patience_stops_and_the_best_weights_are_scored(tmp_path: Path) -> None:
-    settings = Training(batch=23, patience=2, lr=1e-9, warmup=0, weight_decay=0.0)
+    settings = Training(batch=23, patience=2, lr=1e-9, warmup=0, weight_decay=0.0, validate=1)
     worse = trainer(tmp_path, settings, total=50)
     nats = iter([5.0, 3.0, 4.0, 3.5, 1.0])
     kept: list[str] = []

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vaebench.errors import UsageError, VaebenchError
+from vaebench.errors import DamagedError, UsageError, VaebenchError
 from vaebench.files import write_atomic
-from vaebench.leaderboard.identity import file_name
+from vaebench.leaderboard.identity import digest, file_name
 from vaebench.leaderboard.pages import pages
 from vaebench.leaderboard.wording import MARK
-from vaebench.records import read, to_json
+from vaebench.records import Record, read, to_json
 
 RECORDS = "records"
 
@@ -44,11 +44,17 @@ def submit(record_path: Path, root: Path) -> Path:
     """
     record = read(record_path)
     target = root / RECORDS / file_name(record)
-    content = to_json(record)
     with _one_line(target):
-        if _content(target) != content:
-            write_atomic(target, content)
+        if not _holds(target, record):
+            write_atomic(target, to_json(record))
     return target
+
+
+def _holds(path: Path, record: Record) -> bool:
+    try:
+        return digest(read(path)) == digest(record)
+    except DamagedError:
+        return False
 
 
 def _rendered(root: Path) -> dict[str, bytes]:
