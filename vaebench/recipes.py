@@ -32,13 +32,16 @@ class Plan:
     def overridden(
         self, compose: str | None, data: str | None, seed: int | None, settings: Mapping[str, Any]
     ) -> "Plan":
-        """This plan with what a command line says put over it."""
+        """This plan with what a command line says put over it; steps there set epochs here aside, and back."""
+        mine = dict(self.settings)
+        if "steps" in settings or "epochs" in settings:
+            mine = {name: value for name, value in mine.items() if name not in ("steps", "epochs")}
         return replace(
             self,
             compose=parse(compose) if compose is not None else self.compose,
             data=parse_data(data) if data is not None else self.data,
             seed=seed if seed is not None else self.seed,
-            settings={**self.settings, **settings},
+            settings={**mine, **settings},
         )
 
     def check_names(self, registry: Registry) -> None:

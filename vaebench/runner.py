@@ -101,7 +101,7 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
     scores = None
     began = time.monotonic()
     if state.stopped != "diverged":
-        scores, images = scoring.score(model, prepared.data, prepared.request.scoring, registry, reporter.say)
+        scores, images = scoring.score(model, prepared.data, prepared.request.scoring, registry, reporter)
         scoring.draw_pictures(model, prepared.data, images, folder, prepared.request.scoring.noise_seed)
     write_atomic(folder.history, msgspec.json.encode(state.history) + b"\n")
     record = _record(prepared, folder, model, state, scores, time.monotonic() - began, weights)

@@ -46,6 +46,9 @@ class Silent:
     def say(self, line: str) -> None:
         self.said.append(line)
 
+    def count(self, what: str, done: int, total: int) -> None:
+        pass
+
 
 class Counting(Part):
     """Counts the steps that were taken, and holds a statistic that only ``after_step`` may commit."""

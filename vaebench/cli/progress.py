@@ -69,6 +69,11 @@ class Lines:
         if step == self.total:
             self.say(f"step {step}/{self.total}  validation {nats / (self.dims * math.log(2)):.3f} bits/dim")
 
+    def count(self, what: str, done: int, total: int) -> None:
+        if self.pace.due(self.every):
+            self.pace.rate(done)
+            self.say(f"{what}  {done}/{total}")
+
 
 class Bar(Lines):
     """A live bar with loss, bits/dim and images per second."""
@@ -110,6 +115,9 @@ class Bar(Lines):
 
     def validated(self, step: int, nats: float, best: bool) -> None:
         self.validation = f"  validation {nats / (self.dims * math.log(2)):.3f}"
+
+    def count(self, what: str, done: int, total: int) -> None:
+        self.progress.update(self.task, total=total, completed=done, description=what, visible=done < total)
 
 
 def reporter() -> Lines:

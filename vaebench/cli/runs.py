@@ -1,13 +1,16 @@
 """``vaebench run``, ``eval``, ``sample`` and ``reconstruct``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
+    from vaebench.contracts import Dataset
+    from vaebench.recipes import Plan
+    from vaebench.records import Record
     from vaebench.registry import Registry
     from vaebench.runs import Request, RunFolder
 
@@ -91,7 +94,7 @@ def run(
 
 def _run(
     known: "Registry",
-    plan: Any,
+    plan: "Plan",
     out: Path | None,
     resume: bool,
     asked_again: bool,
@@ -133,7 +136,7 @@ def _run(
         click.echo(summary(record, folder))
 
 
-def _split(data: Any) -> str:
+def _split(data: "Dataset") -> str:
     counts = [f"{len(getattr(data, s).images)} {s}" for s in ("train", "validation", "test")]
     image = data.image
     return (
@@ -141,7 +144,7 @@ def _split(data: Any) -> str:
     )
 
 
-def _existing(folder: "RunFolder", request: "Request", resume: bool) -> Any:
+def _existing(folder: "RunFolder", request: "Request", resume: bool) -> "Record | None":
     """What the folder already holds: None to train, a record where the run is finished and resumed."""
     from vaebench import records
 
@@ -187,7 +190,7 @@ def evaluate(
     known = registry.load()
     prepared, model = runner.load(RunFolder(run), known, data_root or default_root(), device)
     protocol = msgspec.structs.replace(prepared.request.scoring, **changes)
-    scores, _ = scoring.score(model, prepared.data, protocol, known, reporter().say)
+    scores, _ = scoring.score(model, prepared.data, protocol, known, reporter())
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(scores), indent=2))
     else:

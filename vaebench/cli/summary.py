@@ -48,6 +48,8 @@ def summary(record: Record, folder: RunFolder) -> str:
     """Scores, cost, where everything is, and what to do next."""
     spent = record.budget
     lines = [f"composition  {record.composition}", f"data         {record.data.spec}, seed {record.seed}"]
+    if record.data.binarisation:
+        lines.append(f"binarised    {record.data.binarisation}")
     lines += scores_lines(record.scores) if record.scores else ["status       diverged"]
     lines += [
         f"training     {spent.steps} steps, {spent.images} images in {spent.train_seconds:.1f} s "

@@ -1,7 +1,7 @@
 """All that is measured of a trained model on a data set, under one protocol."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +20,14 @@ from vaebench.settings import Scoring
 from vaebench.training.stream import derived_seed
 
 SHOWN = 64
+
+
+class Watcher(Protocol):
+    """Who is told how scoring goes."""
+
+    def say(self, line: str) -> None: ...
+
+    def count(self, what: str, done: int, total: int) -> None: ...
 
 
 def seen_train_images(data: Dataset) -> Tensor:
@@ -44,18 +52,25 @@ def generate(model: Vae, count: int, seed: int, temperature: float, rows: int) -
 
 
 def score(
-    model: Vae, data: Dataset, settings: Scoring, registry: Registry, say: Callable[[str], None]
+    model: Vae, data: Dataset, settings: Scoring, registry: Registry, watcher: Watcher
 ) -> tuple[records.Scores, Tensor]:
     """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated."""
     device = next(model.parameters()).device
     assert settings.samples is not None
-    say(f"scoring {len(data.test.images)} test images, K={settings.samples}")
+    test = data.test.images.to(device)
+    what = f"scoring with K={settings.samples}"
+    watcher.say(f"{what}: {len(test)} test images")
     likely = likelihood.score(
-        model, data.test.images.to(device), settings.samples, settings.score_batch, settings.noise_seed
+        model,
+        test,
+        settings.samples,
+        settings.score_batch,
+        settings.noise_seed,
+        lambda done: watcher.count(what, done, len(test)),
     )
     train = seen_train_images(data)
     wanted = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
-    say(f"generating {wanted} images")
+    watcher.say(f"generating {wanted} images")
     images = generate(model, wanted, settings.noise_seed, settings.temperature, settings.score_batch)
     scores = records.Scores(
         likelihood=likely,

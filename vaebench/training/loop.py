@@ -34,6 +34,9 @@ class Reporter(Protocol):
 
     def say(self, line: str) -> None: ...
 
+    def count(self, what: str, done: int, total: int) -> None:
+        """How many images of a longer piece of work are done."""
+
 
 @dataclass
 class State:
