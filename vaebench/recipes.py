@@ -32,7 +32,7 @@ class Plan:
     def overridden(
         self, compose: str | None, data: str | None, seed: int | None, settings: Mapping[str, Any]
     ) -> "Plan":
-        """This plan with what a command line says put over it; steps there set epochs here aside, and back."""
+        """This plan with a command line put over it; steps there set epochs here aside, and the reverse."""
         mine = dict(self.settings)
         if "steps" in settings or "epochs" in settings:
             mine = {name: value for name, value in mine.items() if name not in ("steps", "epochs")}
