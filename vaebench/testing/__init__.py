@@ -1,1 +1,0 @@
-"""Laws that components keep, for their authors to run."""
