@@ -27,6 +27,8 @@ def test_the_first_command_is_the_main_job() -> None:
 def test_every_vaebench_command_runs(tmp_path: Path) -> None:
     """In order, in an empty folder. The first line's set-up is what made this interpreter."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "VAEBENCH_DATA": str(tmp_path / "data")}
+    (recipe,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "mine.toml").write_text(recipe)
     ran = 0
     for line in LINES:
         words = shlex.split(line.split("&&")[-1], comments=True)

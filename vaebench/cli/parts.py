@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from vaebench.errors import UsageError
-from vaebench.hookspecs import KINDS
 
 
 def _kind(word: str) -> str:
     """A kind from its name, its plural or its slot."""
+    from vaebench.hookspecs import KINDS
     from vaebench.registry import nearest
     from vaebench.spec import SLOTS
 
@@ -22,6 +22,8 @@ def _kind(word: str) -> str:
 
 
 def _complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from vaebench.hookspecs import KINDS
+
     return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 

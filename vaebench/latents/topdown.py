@@ -90,7 +90,7 @@ class TopDown(Latent):
         self.layout = layout.parse(layout.default(sides, int(blocks)) if blocks.isdecimal() else blocks)
         used = list(dict.fromkeys(block.side for block in self.layout))
         if wrong := [h for h in used if h not in sides]:
-            raise UsageError(f"latent.blocks: no encoder map of side {wrong[0]}; it has {list(sides)}")
+            raise UsageError(f"blocks: no encoder map of side {wrong[0]}; it has {list(sides)}")
         self.level_of = {h: levels[sides.index(h)] for h in used}
         self.feature_of = {h: sides.index(h) for h in used}
         self.start = nn.ParameterDict(
