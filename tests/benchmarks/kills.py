@@ -14,13 +14,18 @@ from pathlib import Path
 from vaebench import records
 
 COMPOSE = "enc=mlp,enc.hidden=64,dec.hidden=64,latent.dim=8"
-SETTINGS = ["--steps", "6000", "--set", "checkpoint=0.1", "--set", "extractor=off", "--device", "cpu"]
+SETTINGS = ["--steps", "2000", "--set", "checkpoint=0.1", "--set", "extractor=off", "--device", "cpu"]
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
     words = ["run", "--compose", COMPOSE, *SETTINGS, "--out", str(folder), "--resume"]
     command = [sys.executable, "-c", "from vaebench.cli import main; main()", *words]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def newest(folder: Path) -> int:
+    """The step of the newest checkpoint; 0 where there is none."""
+    return max((int(p.name) for p in folder.glob("checkpoints/[0-9]*")), default=0)
 
 
 def main() -> None:
@@ -36,17 +41,16 @@ def main() -> None:
         kills = 0
         while kills < said.kills:
             process = start(part)
-            known = len(list(part.glob("checkpoints/[0-9]*")))
-            while process.poll() is None and len(list(part.glob("checkpoints/[0-9]*"))) <= min(known, 1):
+            known = newest(part)
+            while process.poll() is None and newest(part) == known:
                 time.sleep(0.01)  # past the imports, so that kills meet training
             try:
-                process.wait(chance.uniform(0, 1.0))
+                process.wait(chance.uniform(0, 0.5))
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 kills += 1
-                steps = sorted(int(p.name) for p in part.glob("checkpoints/[0-9]*"))
-                print(f"kill {kills}: newest checkpoint {steps[-1] if steps else 'none'}", flush=True)
+                print(f"kill {kills}: newest checkpoint {newest(part)}", flush=True)
             if (part / "record.json").exists():
                 break
         start(part).wait()

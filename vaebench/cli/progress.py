@@ -83,10 +83,10 @@ class Bar(Lines):
     def __init__(self, console: Console) -> None:
         super().__init__()
         self.progress = Progress(
-            BarColumn(),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             console=console,
         )
         self.task = self.progress.add_task("", total=None, visible=False)
@@ -114,7 +114,7 @@ class Bar(Lines):
             self.progress.update(self.task, completed=step, description=f"{figures}{self.validation}")
 
     def validated(self, step: int, nats: float, best: bool) -> None:
-        self.validation = f"  validation {nats / (self.dims * math.log(2)):.3f}"
+        self.validation = f"  val {nats / (self.dims * math.log(2)):.3f}"
 
     def count(self, what: str, done: int, total: int) -> None:
         self.progress.update(self.task, total=total, completed=done, description=what, visible=done < total)
