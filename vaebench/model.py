@@ -7,7 +7,6 @@ from vaebench.contracts import (
     Decoder,
     Encoder,
     Generate,
-    Given,
     ImageShape,
     Infer,
     Latent,
@@ -101,11 +100,6 @@ class Vae(nn.Module):
         """``count`` images x ~ p(x|z), z ~ p(z), int64 (count, C, H, W)."""
         walk = self.latent.walk(None, Generate(temperature), self.prior, noise, count)
         return self.decoder.sample(walk.features, self.output, noise)
-
-    def mean_of(self, latents: tuple[Tensor, ...], noise: Noise) -> Tensor:
-        """E[x|z] in 0 .. levels-1 of given latents, those missing drawn from the prior: (B, C, H, W)."""
-        walk = self.latent.walk(None, Given(latents), self.prior, noise, len(latents[0]))
-        return self.decoder.mean(walk.features, self.output, noise)
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """E[x|z], z ~ q(z|x), in 0 .. levels-1, real-valued (B, C, H, W)."""

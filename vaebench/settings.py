@@ -1,7 +1,6 @@
 """Settings of training and of scoring: frozen, with a range and a meaning for each, all in the record."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -81,10 +80,4 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     )
 
 
-Settings = TypeVar("Settings", Training, Scoring)
 ROOMS: tuple[type[msgspec.Struct], ...] = (Training, Scoring)
-
-
-def default(room: type[Settings], given: Mapping[str, Any]) -> Settings:
-    """The settings of one room, its fields taken from ``given`` (already typed)."""
-    return room(**{name: given[name] for name in room.__struct_fields__ if name in given})
