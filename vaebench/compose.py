@@ -79,6 +79,8 @@ def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
         choices[slot] = Choice(named[slot], changed)
         chosen[slot] = Chosen(registry.get(kind, named[slot]), parts[slot], _filled(known, values))
     check_fit(parts, named, image, registry)
+    if getattr(parts["prior"], "fitted", "with") == "after":
+        raise UsageError(f"prior={named['prior']} is fitted after the rest, which a run cannot do yet")
     return Composition(Spec(choices), chosen, image)
 
 

@@ -1,5 +1,6 @@
 """One run, from what was asked to its record."""
 
+import contextlib
 import platform
 import resource
 import shlex
@@ -22,6 +23,7 @@ from vaebench.compose import Composition, resolve
 from vaebench.contracts import Dataset
 from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import scoring
+from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.likelihood import bounds, default_samples
 from vaebench.files import write_atomic
 from vaebench.model import Vae
@@ -70,7 +72,9 @@ def prepare(request: Request, registry: Registry, root: Path, device: str) -> Pr
         scoring_ = msgspec.structs.replace(scoring_, samples=default_samples(model.latent.groups))
     extractor = scoring_.extractor or dataset.extractor or "off"
     if extractor != "off":
-        registry.get("extractor", extractor)
+        with contextlib.suppress(ExtractorUnavailableError):  # FID will be missing, and say why
+            make = registry.resolve("extractor", extractor)
+            make(scoring_.extractor_weights, where)(dataset.test.images[:1], dataset.image.levels)
     scoring_ = msgspec.structs.replace(scoring_, extractor=extractor)
     canonical = Request(
         compose=str(composition.spec),

@@ -68,7 +68,7 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         | None
     ) = None
     score_batch: Annotated[int, Meta(ge=1, description="rows (images x samples) per scoring step")] = 2000
-    noise_seed: Annotated[int, Meta(ge=0, description="seed of scoring's and sampling's noise")] = 0
+    noise_seed: Annotated[int, Meta(ge=0, le=2**62, description="seed of scoring's and sampling's noise")] = 0
     extractor: (
         Annotated[str, Meta(description="feature extractor of FID and KID; default: the data's; off: skip")]
         | None

@@ -19,7 +19,10 @@ def from_unit(v: Tensor, levels: int) -> Tensor:
 
 def log1mexp(d: Tensor) -> Tensor:
     """log(1 − exp(−d)) for d > 0, without cancellation at either end (Mächler 2012)."""
-    return torch.where(d < 0.693, torch.log(-torch.expm1(-d)), torch.log1p(-torch.exp(-d)))
+    d = d.clamp(min=torch.finfo(d.dtype).tiny)
+    # Each branch is kept where it is finite: the gradient of the branch not taken would be 0 · inf.
+    near, far = d.clamp(max=0.693), d.clamp(min=0.693)
+    return torch.where(d < 0.693, torch.log(-torch.expm1(-near)), torch.log1p(-torch.exp(-far)))
 
 
 def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:

@@ -143,6 +143,8 @@ class Trainer:
             due = per_validation and int(state.step / per_validation) > int((state.step - 1) / per_validation)
             if self.bound and (due or done):
                 self._validate(self.bound)
+            if state.stopped == "diverged":
+                break
             if done and state.stopped == "no":
                 state.stopped = "budget"
             if state.stopped != "no" or time.monotonic() - saved > settings.checkpoint:
