@@ -119,7 +119,7 @@ class Prior(Part):
     """p(z) of the root group or, conditionally, of every group.
 
     Built as ``Prior(groups, image, **parameters)``. ``fitted`` says when it learns: ``with`` the rest, or
-    ``after`` it, on frozen latents (codes); until then such a prior is uniform.
+    ``after`` it, on frozen latents (codes), which a trainer can do but a run still refuses.
     """
 
     covers: ClassVar[Literal["root", "every group"]] = "root"

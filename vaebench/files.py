@@ -44,9 +44,11 @@ def write_folder_atomic(folder: Path, files: Mapping[str, bytes]) -> None:
         for name, data in files.items():
             _write(temporary / name, data)
         _flush(temporary)
+        aside = folder.with_name(f".{folder.name}.old.tmp")
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(aside)
         temporary.rename(folder)
+        shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _flush(folder.parent)

@@ -36,7 +36,7 @@ def _figures(loss: Tensor, scored: Scored, dims: int, rate: float) -> str:
 
 
 class Lines:
-    """A plain line every few seconds and at each validation that is better."""
+    """A plain line every few seconds and at the last validation."""
 
     every = 10.0
 
