@@ -78,6 +78,9 @@ class Part(nn.Module):
         """Named scalars that training adds to the mean loss (weight regularisers). Never nats."""
         return {}
 
+    def begin(self, images: Tensor) -> None:
+        """See some training images (N, C, H, W), integers, once, before a model is trained from scratch."""
+
     def after_step(self) -> None:
         """Commit running statistics, once per optimiser step that was taken."""
 
@@ -114,16 +117,21 @@ class Latent(Part):
         """q(z_root | x), for priors made of posteriors; a layer with a density offers ``density``."""
         raise NotImplementedError(f"{type(self).__name__} has no density for its root")
 
+    def without(self, features: tuple[Tensor, ...], group: int) -> tuple[Tensor, ...]:
+        """A walk's features with what a group gives the decoder directly set to zero, for pictures."""
+        raise NotImplementedError(f"{type(self).__name__} does not say which features are a group's")
+
 
 class Prior(Part):
     """p(z) of the root group or, conditionally, of every group.
 
     Built as ``Prior(groups, image, **parameters)``. ``fitted`` says when it learns: ``with`` the rest, or
-    ``after`` it, on frozen latents (codes), which a trainer can do but a run still refuses.
+    ``after`` it, on the frozen rest's latents; the prior that ``stand_in`` names rules while the rest trains.
     """
 
     covers: ClassVar[Literal["root", "every group"]] = "root"
     fitted: ClassVar[Literal["with", "after"]] = "with"
+    stand_in: ClassVar[str] = "uniform"
 
     @abstractmethod
     def at(self, group: int, context: Context) -> Distribution | None:
@@ -164,9 +172,9 @@ class Decoder(Part):
     def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
         """(B, width, H, W). Autoregressive decoders see the integer image x (B, C, H, W) as well, masked."""
 
-    def head(self, channels: int) -> nn.Module:
-        """The module from ``forward``'s map to (B, channels, H, W); a 1x1 convolution unless overridden."""
-        return nn.Conv2d(self.width, channels, 1)
+    def head(self, likelihood: "Likelihood") -> nn.Module:
+        """From ``forward``'s map to (B, likelihood.channels, H, W); a 1x1 convolution unless overridden."""
+        return nn.Conv2d(self.width, likelihood.channels, 1)
 
     def sample(self, features: tuple[Tensor, ...], output: Output, noise: Noise) -> Tensor:
         """An image x ~ p(x|z), int64 (B, C, H, W); autoregressive decoders override this."""
@@ -181,9 +189,12 @@ class Likelihood(Part):
     """A distribution over integer images, independent over pixels given its parameters.
 
     Built as ``Likelihood(image, **parameters)``; ``channels`` is how many parameters it needs per pixel.
+    ``by_colour``: they are C equal blocks, block c for colour c alone, so that an autoregressive decoder may
+    show block c the colours before it; otherwise a pixel's parameters must not see the pixel.
     """
 
     channels: int
+    by_colour: ClassVar[bool] = False
 
     def __init__(self, image: ImageShape) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ class Vae(nn.Module):
         self.latent = latent
         self.prior = prior
         self.decoder = decoder
-        self.output = Output(decoder.head(likelihood.channels), likelihood)
+        self.output = Output(decoder.head(likelihood), likelihood)
         self.objective = objective
         half = (image.levels - 1) / 2
         self.shift: Tensor

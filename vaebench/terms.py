@@ -48,6 +48,8 @@ class Context:
     """The latents of the groups above, in order; empty at the root."""
     noise: Noise
     """For priors whose log-density is itself a sampled estimate."""
+    labels: Tensor | None = None
+    """(B,) classes, int64, while a prior that asks for them is fitted or sampled; None: over all classes."""
 
 
 @dataclass(slots=True)

@@ -1,12 +1,13 @@
 """Fully connected decoder."""
 
+import math
 from itertools import pairwise
 from typing import Annotated
 
 from msgspec import Meta
 from torch import Tensor, nn
 
-from vaebench.contracts import Decoder, ImageShape, Level
+from vaebench.contracts import Decoder, ImageShape, Level, Likelihood
 
 
 class Mlp(Decoder):
@@ -30,12 +31,10 @@ class Mlp(Decoder):
         for inputs, outputs in pairwise([channels * height * width] + [hidden] * layers):
             self.net.extend([nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)])
 
-    def head(self, channels: int) -> nn.Module:
+    def head(self, likelihood: Likelihood) -> nn.Module:
         """A linear layer to every pixel: this decoder ends in a vector."""
-        size = (channels, self.image.height, self.image.width)
-        return nn.Sequential(
-            nn.Flatten(), nn.Linear(self.width, channels * size[1] * size[2]), nn.Unflatten(1, size)
-        )
+        size = (likelihood.channels, self.image.height, self.image.width)
+        return nn.Sequential(nn.Flatten(), nn.Linear(self.width, math.prod(size)), nn.Unflatten(1, size))
 
     def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
         """(B, hidden, 1, 1)."""

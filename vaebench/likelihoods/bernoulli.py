@@ -13,6 +13,7 @@ class Bernoulli(Likelihood):
     """Binary pixels: log p(x) = x·log σ(l) + (1−x)·log σ(−l), l the logit; only for images of two levels."""
 
     needs: ClassVar[dict[str, Tags]] = {"data": frozenset({"binary"})}
+    by_colour: ClassVar[bool] = True
     paper = "Kingma & Welling 2014, app. C.1"
 
     def __init__(self, image: ImageShape) -> None:

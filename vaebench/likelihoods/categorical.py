@@ -1,5 +1,7 @@
 """Categorical pixels."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from vaebench.noise import Noise
 class Categorical(Likelihood):
     """Each pixel value has a probability of its own: log p(x) = l_x − logsumexp(l), levels logits each."""
 
+    by_colour: ClassVar[bool] = True
     paper = "van den Oord et al. 2016 (PixelRNN), sec. 3.4"
 
     def __init__(self, image: ImageShape) -> None:

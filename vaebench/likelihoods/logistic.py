@@ -1,6 +1,6 @@
 """Discretised logistic pixels."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 from torch import Tensor
@@ -13,6 +13,7 @@ from vaebench.noise import Noise
 class Logistic(Likelihood):
     """Each pixel value a discretised logistic of its own mean and scale, on [-1, 1]."""
 
+    by_colour: ClassVar[bool] = True
     paper = "Kingma et al. 2016 (IAF), sec. 5.2; Salimans et al. 2017, sec. 2.1"
 
     def __init__(
@@ -28,7 +29,7 @@ class Logistic(Likelihood):
         self.min_log_scale = min_log_scale
 
     def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_scale = params.chunk(2, dim=1)
+        mean, log_scale = params.unflatten(1, (self.image.channels, 2)).unbind(2)
         return mean, log_scale.clamp(min=self.min_log_scale)
 
     def log_prob_pixels(self, params: Tensor, x: Tensor) -> Tensor:
