@@ -259,6 +259,8 @@ def _fit_prior(
     labels = None if dataset.train.labels is None else dataset.train.labels.to(device)
     stream = Stream(dataset.train.images.to(device), settings.batch, request.seed, dataset.draw, labels)
     fit = PriorFit(model.to(device))
+    if not any(p.requires_grad for p in fit.parameters()):
+        return model, State(stopped="budget")  # a uniform prior, say: nothing to fit
 
     def bound(fitted: PriorFit) -> float:
         return fitted.rate(validation, request.scoring.score_batch, request.scoring.noise_seed)
