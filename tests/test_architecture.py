@@ -37,7 +37,8 @@ ALLOWED = {
     "datasets": {"contracts", "errors", "registry", "parameters"},
     "data": {"contracts", "errors", "parameters", "registry", "spec"},
     "model": {"contracts", "distributions", "noise"},
-    "compose": {"contracts", "errors", "model", "parameters", "registry", "settings", "spec"},
+    "defaults": {"contracts", "registry", "spec"},
+    "compose": {"contracts", "defaults", "errors", "model", "parameters", "registry", "settings", "spec"},
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
     "evaluation": BASE
     | {"data", "datasets", "files", "model", "records", "registry", "runs", "settings", "training"},

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vaebench.contracts import ImageShape, Part, Prior, Tags
+from vaebench.contracts import ImageShape, Part, Prior
+from vaebench.defaults import filled, lacking
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
 from vaebench.parameters import Parameter, convert, parameters_of, text
 from vaebench.registry import Registered, Registry
 from vaebench.settings import Training
 from vaebench.spec import SLOTS, Choice, Spec
-
-_DEFAULTS = {"enc": "resnet", "latent": "topdown", "prior": "normal", "obj": "elbo"}
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,8 @@ def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
 
     Raises UsageError: an unknown parameter, a bad value, or parts that do not fit each other or the data.
     """
-    named = {slot: choice.name for slot, choice in spec.choices.items() if choice.name}
+    named = filled({s: c.name for s, c in spec.choices.items() if c.name}, image, registry)
     parts: dict[str, type[Part]] = {s: registry.resolve(SLOTS[s], n) for s, n in named.items()}
-    for slot in SLOTS:
-        if slot not in named:
-            named[slot] = _default(slot, named, parts, image, registry)
-            parts[slot] = registry.resolve(SLOTS[slot], named[slot])
     choices: dict[str, Choice] = {}
     chosen: dict[str, Chosen] = {}
     for slot, kind in SLOTS.items():
@@ -98,32 +93,8 @@ def _stand_in(
     return Chosen(registry.get("prior", prior.stand_in), part, _filled(parameters_of(part), {}))
 
 
-def _default(
-    slot: str,
-    named: Mapping[str, str],
-    parts: Mapping[str, type[Part]],
-    image: ImageShape,
-    registry: Registry,
-) -> str:
-    """What an open slot gets: a suggestion of the parts chosen so far, else what suits them."""
-    for part in parts.values():
-        if slot in part.suggests:
-            return part.suggests[slot]
-    if slot == "dec":
-        return named["enc"] if named["enc"] in registry.names("decoder") else "resnet"
-    if slot == "lik":
-        if "binary" in image.tags:
-            return "bernoulli"
-        return "logistic" if "many-channels" in image.tags else "logistic-mixture"
-    return _DEFAULTS[slot]
-
-
 def _filled(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values.get(name, parameter.default) for name, parameter in known.items()}
-
-
-def _lacking(needs: Tags, offers: Tags) -> list[str]:
-    return sorted(need for need in needs if offers.isdisjoint(need.split("|")))
 
 
 def check_fit(
@@ -133,15 +104,15 @@ def check_fit(
     for slot, part in parts.items():
         for other, needs in part.needs.items():
             offers = image.tags if other == "data" else parts[other].offers
-            lacking = _lacking(needs, offers)
-            if not lacking:
+            missing = lacking(needs, offers)
+            if not missing:
                 continue
-            words = " and ".join(word.replace("|", " or ") for word in lacking)
+            words = " and ".join(word.replace("|", " or ") for word in missing)
             if other == "data":
                 has = ", ".join(sorted(image.tags))
                 raise UsageError(f"{slot}={names[slot]} needs {words} data; these are {has}")
             there = _loadable(registry, SLOTS[other])
-            fitting = [name for name, offer in there.items() if not _lacking(needs, offer.offers)]
+            fitting = [name for name, offer in there.items() if not lacking(needs, offer.offers)]
             raise UsageError(
                 f"{slot}={names[slot]} does not fit {other}={names[other]}: it needs {words} there; "
                 f"what offers that: {', '.join(fitting) or 'nothing installed'}"
@@ -159,8 +130,8 @@ def companions(registry: Registry, part: type[Part]) -> dict[str, list[str]]:
             found[slot] = [
                 name
                 for name, other in others.items()
-                if not _lacking(part.needs.get(slot, frozenset()), other.offers)
-                and not _lacking(other.needs.get(own or "", frozenset()), part.offers)
+                if not lacking(part.needs.get(slot, frozenset()), other.offers)
+                and not lacking(other.needs.get(own or "", frozenset()), part.offers)
             ]
     if "data" in part.needs:
         found["data"] = [" and ".join(sorted(part.needs["data"])).replace("|", " or ")]
