@@ -37,7 +37,7 @@ ALLOWED = {
     "datasets": {"contracts", "errors", "registry", "parameters"},
     "data": {"contracts", "errors", "parameters", "registry", "spec"},
     "model": {"contracts", "distributions", "noise"},
-    "defaults": {"contracts", "registry", "spec"},
+    "defaults": {"contracts", "errors", "registry", "spec"},
     "compose": {"contracts", "defaults", "errors", "model", "parameters", "registry", "settings", "spec"},
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
     "evaluation": BASE

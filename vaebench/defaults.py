@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from vaebench.contracts import ImageShape, Part, Tags
+from vaebench.errors import VaebenchError
 from vaebench.registry import Registry
 from vaebench.spec import SLOTS
 
@@ -41,7 +42,10 @@ def _complete(
         return names
     slot, *later = order
     for name in _candidates(slot, names, parts, image, registry):
-        part = registry.resolve(SLOTS[slot], name)
+        try:
+            part = registry.resolve(SLOTS[slot], name)
+        except VaebenchError:  # a broken plugin's, which nobody asked for
+            continue
         if _fits(slot, part, parts, image):
             more = _complete({**names, slot: name}, {**parts, slot: part}, later, image, registry)
             if more is not None:

@@ -28,9 +28,8 @@ def scores_lines(scores: Scores) -> list[str]:
     """The scores in words, one a line."""
     bits, histogram = scores.likelihood.nll.bits_per_dim, scores.histogram_bits_per_dim
     lines = [*_likelihood_lines(scores.likelihood)]
-    lines.append(
-        f"histogram    {histogram:.4f} bits/dim per pixel: the NLL is {1 - bits / histogram:.1%} below it"
-    )
+    side = f"{1 - bits / histogram:.1%} below" if bits < histogram else f"{bits / histogram - 1:.1%} above"
+    lines.append(f"histogram    {histogram:.4f} bits/dim per pixel: the NLL is {side} it")
     fid = scores.fid
     if isinstance(fid, Fid):
         lines.append(
@@ -51,6 +50,14 @@ def summary(record: Record, folder: RunFolder) -> str:
     if record.data.binarisation:
         lines.append(f"binarised    {record.data.binarisation}")
     lines += scores_lines(record.scores) if record.scores else ["status       diverged"]
+    if fit := record.fit:
+        lines.append(
+            f"prior        fitted afterwards: {fit.steps} steps, {fit.images} images in {fit.seconds:.1f} s"
+            + (", ended by patience" if fit.stopped == "patience" else "")
+        )
+    if record.base:
+        how = "the rest is that of" if record.base.frozen else "started from"
+        lines.append(f"base         {how} the weights {record.base.weights_sha256[:12]}")
     lines += [
         f"training     {spent.steps} steps, {spent.images} images in {spent.train_seconds:.1f} s "
         f"({spent.images_per_second:.0f}/s), {spent.parameters} parameters",
