@@ -24,13 +24,10 @@ def _total(values: Tensor) -> Tensor:
     return values
 
 
-def _drawn(vectors: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
-    """``count`` of the vectors, none twice before each was once; the first process's draw, in all of them."""
-    order = torch.randperm(len(vectors), generator=generator)
-    chosen = vectors[order.repeat(-(-count // len(order)))[:count].to(vectors.device)]
+def _of_first_process(values: Tensor) -> Tensor:
     if _together():
-        processes.broadcast(chosen, 0)
-    return chosen
+        processes.broadcast(values, 0)
+    return values
 
 
 class Codebook(nn.Module):
@@ -62,16 +59,22 @@ class Codebook(nn.Module):
         """(N, D) -> the nearest codes, int64 (N,)."""
         vectors = vectors.detach()
         if self.training and not self.started:
-            # A generator of its own: recomputed in the backward pass, this step must not find the default
-            # one further on than it was.
-            generator = torch.Generator().manual_seed(torch.initial_seed())
-            every = torch.ones_like(self.counts, dtype=torch.bool)
-            self._replace(every, _drawn(vectors, len(every), generator), self.counts.new_ones(()))
-            self.started.fill_(True)
+            self._start(vectors)
         codes = quantisation.nearest(vectors, self.weight)
         if self.training:
             self._seen = (vectors, codes)
         return codes
+
+    def _start(self, vectors: Tensor) -> None:
+        """Every code becomes one of the vectors; none is taken twice before each was once."""
+        # A generator of its own: recomputed in the backward pass, this step must not find the default one
+        # further on than it was.
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+        order = torch.randperm(len(vectors), generator=generator).to(vectors.device)
+        codes = torch.arange(len(self.counts), device=vectors.device)
+        drawn = _of_first_process(vectors[order[codes % len(order)]])
+        self._replace(torch.ones_like(codes, dtype=torch.bool), drawn, self.counts.new_ones(()))
+        self.started.fill_(True)
 
     def look_up(self, codes: Tensor) -> Tensor:
         """Codes of any shape -> their vectors, (*shape, D)."""
@@ -93,7 +96,8 @@ class Codebook(nn.Module):
             mean = self.counts.mean()
             dead = self.counts < self.revive * mean
             self.counts.copy_(torch.where(dead, mean, self.counts))
-            self._replace(dead, _drawn(vectors, len(dead)), mean)
+            drawn = torch.randint(len(vectors), dead.shape).to(vectors.device)
+            self._replace(dead, _of_first_process(vectors[drawn]), mean)
 
     def _average(self, running: Tensor, new: Tensor) -> None:
         running.mul_(self.decay).add_(_total(new), alpha=1 - self.decay)
