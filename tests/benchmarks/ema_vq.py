@@ -2,9 +2,9 @@
 python -m tests.benchmarks.ema_vq
 
 8,192 vectors, K=512, D=64, float32: nearest codes, commitment, straight-through backward, and the update of
-counts, sums and codebook. Rounds alternate, so that a machine whose speed drifts treats both alike; the
-median of each and their ratio are printed. Ours revives dead codes as by default, which the library leaves
-out by its own default; ``--revive 0`` leaves it out too.
+counts, sums and codebook. Rounds alternate, so that a machine whose speed drifts treats both alike; medians
+and their ratio are printed. Ours revives dead codes as by default, which the library leaves out by
+its own default; ``--revive 0`` leaves it out too.
 """
 
 import argparse

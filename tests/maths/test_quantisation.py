@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vaebench.maths import quantisation
 
-SIZES = st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**30))
+SIZES = st.tuples(st.integers(1, 20), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**30))
 
 
 def integers(sizes: tuple[int, int, int, int], reach: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,6 +35,19 @@ def test_permuted_codes_are_permuted_results(sizes: tuple[int, int, int, int]) -
     assert torch.equal(
         order[quantisation.nearest(vectors, codebook[order])], quantisation.nearest(vectors, codebook)
     )
+
+
+def test_many_vectors_are_taken_piece_by_piece() -> None:
+    vectors, codebook = integers((3001, 530, 4, 0), 2)
+    distances = (vectors[:, None] - codebook).square().sum(2)
+    first = (distances == distances.amin(1, keepdim=True)).int().argmax(1)
+    assert torch.equal(quantisation.nearest(vectors, codebook), first)
+
+
+def test_vectors_that_are_not_finite_still_get_a_code() -> None:
+    """A run that diverges is to end as one, not in an index that is out of range."""
+    codes = quantisation.nearest(torch.tensor([[torch.nan, 0.0], [torch.inf, 1.0]]), torch.randn(7, 2))
+    assert ((codes >= 0) & (codes < 7)).all()
 
 
 def test_half_precision_around_it_changes_no_code() -> None:
