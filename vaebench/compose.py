@@ -38,7 +38,7 @@ class Composition:
         image = self.image
         encoder = self._make("enc", image)
         latent = self._make("latent", encoder.levels, image)
-        return Vae(
+        model = Vae(
             image,
             encoder,
             latent,
@@ -49,6 +49,9 @@ class Composition:
             training.shift,
             training.scale,
         )
+        for part in model.parts:
+            part.recompute = training.recompute
+        return model
 
     def _make(self, slot: str, *given: Any) -> Any:
         chosen = self.chosen[slot]
@@ -91,10 +94,12 @@ def _default(
     image: ImageShape,
     registry: Registry,
 ) -> str:
-    """What an open slot gets: a suggestion of the parts chosen so far, else what suits them."""
+    """What an open slot gets: a fitting suggestion of the parts chosen so far, else what suits them."""
     for part in parts.values():
         if slot in part.suggests:
-            return part.suggests[slot]
+            offered = registry.resolve(SLOTS[slot], part.suggests[slot])
+            if all(not _lacking(offered.needs.get(s, frozenset()), p.offers) for s, p in parts.items()):
+                return part.suggests[slot]
     if slot == "dec":
         return named["enc"] if named["enc"] in registry.names("decoder") else "resnet"
     if slot == "lik":
