@@ -139,7 +139,7 @@ def test_submit_and_leaderboard(finished: Path, call: Called, tmp_path: Path) ->
         (["run", "--compose", "encc=mlp"], "did you mean enc?"),
         (
             ["run", "--compose", "enc=mpl"],
-            "there is no encoder mpl; there are conv, mlp, resnet (did you mean mlp?)",
+            "(did you mean mlp?)",
         ),
         (
             ["run", "--compose", "enc=mlp,enc.hiden=3"],

@@ -82,8 +82,11 @@ class Part(nn.Module):
         """Named scalars that training adds to the mean loss (weight regularisers). Never nats."""
         return {}
 
-    def begin(self, images: Tensor) -> None:
-        """See some training images (N, C, H, W), integers, once, before a model is trained from scratch."""
+    def begin(self, images: Tensor, labels: Tensor | None) -> None:
+        """See the training images (N, C, H, W) and classes (N,) once, before training from scratch.
+
+        :raises UsageError: where the part cannot work with these
+        """
 
     def after_step(self) -> None:
         """Commit running statistics, once per optimiser step that was taken."""
@@ -136,6 +139,8 @@ class Prior(Part):
     covers: ClassVar[Literal["root", "every group"]] = "root"
     fitted: ClassVar[Literal["with", "after"]] = "with"
     stand_in: ClassVar[str] = "uniform"
+    classes: int = 0
+    """How many classes the root's density can be conditioned on, by ``Context.labels``."""
 
     @abstractmethod
     def at(self, group: int, context: Context) -> Distribution | None:

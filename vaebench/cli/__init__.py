@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, parts, runs
+from vaebench.cli import board, parts, refit, runs
 from vaebench.errors import VaebenchError
 
 
@@ -26,6 +26,7 @@ def group() -> None:
 
 for command in (
     runs.run,
+    refit.refit,
     runs.evaluate,
     runs.sample,
     runs.reconstruct,
