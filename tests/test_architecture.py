@@ -39,6 +39,7 @@ ALLOWED = {
     "model": {"contracts", "distributions", "noise"},
     "defaults": {"contracts", "errors", "registry", "spec"},
     "compose": {"contracts", "defaults", "errors", "model", "parameters", "registry", "settings", "spec"},
+    "imports": set(),
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
     "evaluation": BASE
     | {"data", "datasets", "files", "model", "records", "registry", "runs", "settings", "training"},

@@ -7,7 +7,7 @@ import pytest
 
 from tests.test_cli import Called, call  # noqa: F401 (a fixture)
 from tests.training.test_loop import Silent
-from vaebench import records, registry, runner
+from vaebench import records, registry, runner, starting
 from vaebench.errors import UsageError
 from vaebench.recipes import Plan
 from vaebench.runs import RunFolder
@@ -131,7 +131,7 @@ def test_a_refit_that_cannot_be_is_one_line(
 
 def test_an_unfinished_run_cannot_be_refitted(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not finished"):
-        runner.base_of(RunFolder(tmp_path), frozen=True)
+        starting.base_of(RunFolder(tmp_path), frozen=True)
 
 
 def test_settings_of_a_fit_need_a_prior_that_is_fitted_afterwards(

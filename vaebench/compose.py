@@ -42,7 +42,7 @@ class Composition:
         image = self.image
         encoder = self._make("enc", image)
         latent = self._make("latent", encoder.levels, image)
-        return Vae(
+        model = Vae(
             image,
             encoder,
             latent,
@@ -53,6 +53,9 @@ class Composition:
             training.shift,
             training.scale,
         )
+        for part in model.parts:
+            part.recompute = training.recompute
+        return model
 
     def _make(self, slot: str, *given: Any, instead: Chosen | None = None) -> Any:
         chosen = instead or self.chosen[slot]

@@ -16,6 +16,7 @@ from vaebench.spec import DataSpec, Spec, check_names, from_table, parse, parse_
 
 _TABLES = ("compose", "data", "seed", "settings", "fit")
 _FIT = "fit."
+_SHIPPED = Path(__file__).parent / "recipebook"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,24 @@ class Plan:
         )
 
 
+def of_run(request: Request) -> Plan:
+    """What a run was asked for, as a start for another: its budget and its data's extractor are left open.
+
+    All else is kept, the encoder's shift and scale above all.
+    """
+    open_ = ("steps", "epochs", "extractor", "extractor_weights")
+    said: dict[str, Any] = {}
+    for prefix, room, default in (
+        ("", request.training, Training()),
+        ("", request.scoring, Scoring()),
+        (_FIT, request.fitting or FITTING, FITTING),
+    ):
+        for name in room.__struct_fields__:
+            if name not in open_ and getattr(room, name) != getattr(default, name):
+                said[prefix + name] = getattr(room, name)
+    return Plan(parse(request.compose), parse_data(request.data), request.seed, said)
+
+
 def _of(room: type[Training] | type[Scoring], given: Mapping[str, Any]) -> dict[str, Any]:
     known = parameters_of(room)
     return convert("", known, {k: v for k, v in given.items() if k in known})
@@ -107,6 +126,30 @@ def _check_settings(given: Mapping[str, Any]) -> None:
 def scoring_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of scoring alone, typed; UsageError for any other."""
     return convert("", parameters_of(Scoring), given, "scoring")
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with vaebench, by name."""
+    return {path.stem: path for path in sorted(_SHIPPED.glob("*.toml"))}
+
+
+def summary(path: Path) -> str:
+    """What a recipe's first line, a comment, says of it."""
+    return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
+
+
+def find(said: Path) -> Path:
+    """A recipe's file: a shipped one by its name, or the path itself; UsageError for an unknown name."""
+    known = shipped()
+    if str(said) in known:
+        return known[str(said)]
+    if said.suffix or said.exists() or len(said.parts) > 1:
+        return said
+    word = str(said)
+    raise UsageError(
+        f"{one_line(word)} is neither a file nor a shipped recipe; "
+        f"those are {', '.join(known)}{nearest(word, known)}"
+    )
 
 
 def read(path: Path) -> Plan:

@@ -160,7 +160,8 @@ def command(request: Request) -> str:
         words = ["vaebench", "refit", "base", "--prior", pieces, *seed]
         said: Sequence[str] = (*fitting, *_said(request.scoring, Scoring()))
     else:
-        words = ["vaebench", "run", "--compose", request.compose, *data, *seed]
+        origin = ["--from", "base"] if request.base else []
+        words = ["vaebench", "run", *origin, "--compose", request.compose, *data, *seed]
         said = (*_said(request.training, Training()), *fitting, *_said(request.scoring, Scoring()))
     for one in said:
         words += ["--set", one]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vaebench import data as data_room
-from vaebench import recording, records
+from vaebench import recording, records, starting
 from vaebench.compose import Composition, resolve
 from vaebench.contracts import Dataset
 from vaebench.errors import DamagedError, DivergedError, UsageError
@@ -22,7 +22,7 @@ from vaebench.files import write_atomic
 from vaebench.model import Vae
 from vaebench.records import Record
 from vaebench.registry import Registry
-from vaebench.runs import Base, Request, RunFolder
+from vaebench.runs import Request, RunFolder
 from vaebench.settings import FITTING, Training
 from vaebench.spec import parse, parse_data
 from vaebench.training import checkpoint
@@ -175,7 +175,10 @@ def _train_all(
     training, protocol = request.training, request.scoring
     torch.manual_seed(derived_seed(request.seed, "initial weights"))
     model = prepared.composition.build(training, stand_in=stand_in)
-    _begin(prepared, model)
+    if request.base is None:
+        _begin(prepared, model)
+    else:
+        _take_start(model, folder, stand_in=stand_in)
     stream = Stream(dataset.train.images.to(device), training.batch, request.seed, dataset.draw)
     validation = dataset.validation.images.to(device)
 
@@ -200,6 +203,13 @@ def _train_all(
     return trainer.model, state
 
 
+def _take_start(model: Vae, folder: RunFolder, *, stand_in: bool) -> None:
+    """Give a model the weights that its run starts from; a prior that is fitted after starts afresh."""
+    own = model.prior.state_dict(prefix=_PRIOR) if stand_in else {}
+    found = starting.weights(folder)
+    model.load_state_dict({n: t for n, t in found.items() if not (stand_in and n.startswith(_PRIOR))} | own)
+
+
 _PRIOR = "prior."
 
 
@@ -217,16 +227,6 @@ def save_rest(folder: RunFolder, weights: Mapping[str, Tensor], state: State) ->
     """Keep all weights but the prior's, and how they were trained, for a prior to be fitted to."""
     rest = {name: tensor for name, tensor in weights.items() if not name.startswith(_PRIOR)}
     checkpoint.save(folder.rest, Checkpoint({"model": rest}, asdict(state)))
-
-
-def base_of(folder: RunFolder, *, frozen: bool) -> Base:
-    """A finished run as what another starts from; UsageError where it is not finished well."""
-    if not folder.weights.is_dir() or not folder.record.exists():
-        raise UsageError(f"{folder.path} is not finished: vaebench run --resume --out {folder.path}")
-    done = records.read(folder.record)
-    if done.weights_sha256 is None:
-        raise UsageError(f"{folder.path} diverged: it has no weights to start from")
-    return Base(weights_sha256=done.weights_sha256, command=done.command, frozen=frozen)
 
 
 def take_rest(base: RunFolder, folder: RunFolder) -> None:

@@ -58,6 +58,8 @@ class RunFolder:
         self.request_file = path / "run.json"
         self.checkpoints = path / "checkpoints"
         self.weights = path / "weights"
+        self.start = path / "start"
+        """The weights that training starts from, where those are another run's."""
         self.rest = path / "rest"
         """What a prior is fitted to: trained here, or another run's."""
         self.fit_checkpoints = path / "fit-checkpoints"

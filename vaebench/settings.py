@@ -51,6 +51,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         True
     )
     checkpoint: Annotated[float, Meta(gt=0, description="seconds between checkpoints")] = 60.0
+    recompute: Annotated[
+        bool, Meta(description="compute activations again for the gradient: less memory, more time")
+    ] = False
     shift: (
         Annotated[float, Meta(description="the encoder sees (x - shift) / scale; default: -1 to 1")] | None
     ) = None

@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, parts, refit, runs
+from vaebench.cli import board, imports, parts, rates, refit, runs
 from vaebench.errors import VaebenchError
 
 
@@ -30,6 +30,8 @@ for command in (
     runs.evaluate,
     runs.sample,
     runs.reconstruct,
+    rates.rates,
+    imports.import_,
     parts.list_,
     parts.show,
     board.leaderboard,

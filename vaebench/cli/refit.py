@@ -41,7 +41,7 @@ def refit(
     """
     import msgspec
 
-    from vaebench import recipes, registry, runner
+    from vaebench import recipes, registry, runner, starting
     from vaebench.data import default_root
     from vaebench.runs import RunFolder
     from vaebench.spec import Spec, check_names, parse
@@ -62,7 +62,7 @@ def refit(
         fitting=fit,
         scoring=msgspec.structs.replace(request.scoring, **protocol),
         seed=request.seed if seed is None else seed,
-        base=runner.base_of(folder, frozen=True),
+        base=starting.base_of(folder, frozen=True),
     )
     prepared = runner.prepare(asked, known, data_root or default_root(), device)
     start(prepared, out, resume, as_json, known, lambda made: runner.take_rest(folder, made))

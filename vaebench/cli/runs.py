@@ -49,9 +49,21 @@ def _complete_data(context: click.Context, parameter: click.Parameter, incomplet
     return [name for name in registry.load().names("dataset") if name.startswith(incomplete)]
 
 
+def _complete_recipe(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from vaebench import recipes
+
+    return [name for name in recipes.shipped() if name.startswith(incomplete)]
+
+
 @click.command()
 @click.option("--compose", metavar="SPEC", help="slot=name and slot.parameter=value, separated by commas.")
-@click.option("--recipe", type=click.Path(path_type=Path, dir_okay=False), help="The same as a TOML file.")
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    shell_complete=_complete_recipe,
+    help="The same as a TOML file, or the name of a shipped one (vaebench list recipes).",
+)
+@click.option("--from", "base", type=FOLDER, help="Start from the weights of RUN, a finished run's folder.")
 @click.option("--data", metavar="DATA", shell_complete=_complete_data, help="Data set [default: digits].")
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the training split.")
@@ -65,6 +77,7 @@ def _complete_data(context: click.Context, parameter: click.Parameter, incomplet
 def run(
     compose: str | None,
     recipe: Path | None,
+    base: Path | None,
     data: str | None,
     steps: int | None,
     epochs: float | None,
@@ -82,28 +95,35 @@ def run(
       vaebench run --compose enc=resnet,latent=topdown,prior=normal
       vaebench run --compose enc=mlp,latent=gaussian --data mnist-binary --epochs 30 --set lr=1e-3
       vaebench run --recipe mine.toml --seed 1
+      vaebench run --from runs/mine --data folder:photos --epochs 10
       vaebench run --resume --out runs/mine
     """
     from vaebench import recipes, registry
+    from vaebench.runs import RunFolder
 
     known = registry.load()
     given = pairs("--set", settings)
     given |= {k: str(v) for k, v in (("steps", steps), ("epochs", epochs)) if v is not None}
-    asked_again = resume and out is not None and compose is None and recipe is None
-    if not asked_again and (compose is None) == (recipe is None):
-        raise UsageError("give --compose SPEC or --recipe FILE (or --resume --out RUN to go on with a run)")
+    asked_again = resume and out is not None and compose is None and recipe is None and base is None
+    if not asked_again and ((compose is not None and recipe is not None) or not (compose or recipe or base)):
+        raise UsageError(
+            "give --compose SPEC, --recipe FILE or --from RUN (or --resume --out RUN to go on with a run)"
+        )
     plan = recipes.Plan()
     if recipe is not None:
-        plan = recipes.read(recipe)
+        plan = recipes.read(recipes.find(recipe))
+    elif base is not None:
+        plan = recipes.of_run(RunFolder(base).request())
     plan = plan.overridden(compose=compose, data=data, seed=seed, settings=given)
     if not asked_again:
         plan.check_names(known)
-    _run(known, plan, out, resume, asked_again, device, data_root, as_json)
+    _run(known, plan, base, out, resume, asked_again, device, data_root, as_json)
 
 
 def _run(
     known: "Registry",
     plan: "Plan",
+    base: Path | None,
     out: Path | None,
     resume: bool,
     asked_again: bool,
@@ -123,9 +143,32 @@ def _run(
                 "--resume --out RUN goes on with what RUN was asked; leave the other options out"
             )
         prepared = runner.prepare(RunFolder(out).request(), known, root, device)
+    elif base is not None:
+        _run_from(RunFolder(base), known, plan, root, out, resume, device, as_json)
+        return
     else:
         prepared = runner.prepare(plan.request(), known, root, device)
     start(prepared, out, resume, as_json, known)
+
+
+def _run_from(
+    base: "RunFolder",
+    known: "Registry",
+    plan: "Plan",
+    root: Path,
+    out: Path | None,
+    resume: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    import msgspec
+
+    from vaebench import runner, starting
+
+    request = msgspec.structs.replace(plan.request(), base=starting.base_of(base, frozen=False))
+    prepared = runner.prepare(request, known, root, device)
+    starting.check(base, prepared.composition.build(request.training), prepared.data.image)
+    start(prepared, out, resume, as_json, known, lambda made: starting.keep(base, made))
 
 
 def start(
