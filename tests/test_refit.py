@@ -130,7 +130,7 @@ def test_a_refit_that_cannot_be_is_one_line(
 
 
 def test_an_unfinished_run_cannot_be_refitted(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not finished"):
+    with pytest.raises(UsageError, match="is not the folder of a run"):
         starting.base_of(RunFolder(tmp_path), frozen=True)
 
 
