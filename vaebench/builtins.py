@@ -12,6 +12,8 @@ def vaebench_components() -> list[Entry]:
         Entry("latent", "gaussian", "vaebench.latents.gaussian:Gaussian", "one group of normals"),
         Entry("latent", "topdown", "vaebench.latents.topdown:TopDown", "many groups, coarse to fine"),
         Entry("prior", "normal", "vaebench.priors.normal:Normal", "standard or learned normal"),
+        Entry("prior", "mog", "vaebench.priors.mog:Mog", "mixture of normals"),
+        Entry("prior", "vamp", "vaebench.priors.vamp:Vamp", "mixture of posteriors at pseudo-images"),
         Entry("decoder", "mlp", "vaebench.decoders.mlp:Mlp", "fully connected layers"),
         Entry("decoder", "conv", "vaebench.decoders.conv:Conv", "enlarging convolutions"),
         Entry("decoder", "resnet", "vaebench.decoders.resnet:Resnet", "enlarging residual bottlenecks"),
@@ -27,6 +29,8 @@ def vaebench_components() -> list[Entry]:
             "likelihood", "categorical", "vaebench.likelihoods.categorical:Categorical", "a logit per level"
         ),
         Entry("objective", "elbo", "vaebench.objectives.elbo:Elbo", "evidence lower bound"),
+        Entry(
+        ),
         Entry("extractor", "digits", "vaebench.evaluation.extractors.small:digits", "8x8 digits"),
         Entry(
             "extractor", "mnist", "vaebench.evaluation.extractors.small:mnist", "28x28 digits, grey or binary"
