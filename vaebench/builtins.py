@@ -29,8 +29,11 @@ def vaebench_components() -> list[Entry]:
             "likelihood", "categorical", "vaebench.likelihoods.categorical:Categorical", "a logit per level"
         ),
         Entry("objective", "elbo", "vaebench.objectives.elbo:Elbo", "evidence lower bound"),
+        Entry("objective", "beta", "vaebench.objectives.beta:Beta", "the rate weighed by beta"),
         Entry(
+            "objective", "capacity", "vaebench.objectives.capacity:Capacity", "a rate that is set, in nats"
         ),
+        Entry("objective", "iwae", "vaebench.objectives.iwae:Iwae", "importance-weighted bound"),
         Entry("extractor", "digits", "vaebench.evaluation.extractors.small:digits", "8x8 digits"),
         Entry(
             "extractor", "mnist", "vaebench.evaluation.extractors.small:mnist", "28x28 digits, grey or binary"
