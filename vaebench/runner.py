@@ -1,6 +1,5 @@
 """One run, from what was asked to its record."""
 
-import contextlib
 import platform
 import resource
 import shlex
@@ -23,8 +22,7 @@ from vaebench.compose import Composition, resolve
 from vaebench.contracts import Dataset
 from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import scoring
-from vaebench.evaluation.extractors import ExtractorUnavailableError
-from vaebench.evaluation.likelihood import bounds, default_samples
+from vaebench.evaluation.likelihood import bounds
 from vaebench.files import write_atomic
 from vaebench.model import Vae
 from vaebench.records import Record
@@ -67,20 +65,11 @@ def prepare(request: Request, registry: Registry, root: Path, device: str) -> Pr
     if training.lr is None:
         training = msgspec.structs.replace(training, lr=dataset.lr)
     model = composition.build(training)  # a constructor may refuse what it was given
-    scoring_ = request.scoring
-    if scoring_.samples is None:
-        scoring_ = msgspec.structs.replace(scoring_, samples=default_samples(model.latent.groups))
-    extractor = scoring_.extractor or dataset.extractor or "off"
-    if extractor != "off":
-        with contextlib.suppress(ExtractorUnavailableError):  # FID will be missing, and say why
-            make = registry.resolve("extractor", extractor)
-            make(scoring_.extractor_weights, where)(dataset.test.images[:1], dataset.image.levels)
-    scoring_ = msgspec.structs.replace(scoring_, extractor=extractor)
     canonical = Request(
         compose=str(composition.spec),
         data=str(data_spec),
         training=training,
-        scoring=scoring_,
+        scoring=scoring.settle(request.scoring, dataset, model.latent.groups, registry, where),
         seed=request.seed,
     )
     return Prepared(canonical, composition, dataset, where, root)
@@ -106,7 +95,7 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
     began = time.monotonic()
     if state.stopped != "diverged":
         scores, images = scoring.score(model, prepared.data, prepared.request.scoring, registry, reporter)
-        scoring.draw_pictures(model, prepared.data, images, folder, prepared.request.scoring.noise_seed)
+        scoring.draw_pictures(model, prepared.data, images, folder, prepared.request.scoring)
     write_atomic(folder.history, msgspec.json.encode(state.history) + b"\n")
     record = _record(prepared, folder, model, state, scores, time.monotonic() - began, weights)
     write_atomic(folder.record, records.to_json(record))

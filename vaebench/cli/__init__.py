@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, parts, runs
+from vaebench.cli import board, parts, pictures, runs
 from vaebench.errors import VaebenchError
 
 
@@ -27,8 +27,12 @@ def group() -> None:
 for command in (
     runs.run,
     runs.evaluate,
-    runs.sample,
-    runs.reconstruct,
+    pictures.sample,
+    pictures.reconstruct,
+    pictures.morph,
+    pictures.traverse,
+    pictures.latents,
+    pictures.codes,
     parts.list_,
     parts.show,
     board.leaderboard,
