@@ -1,6 +1,6 @@
 """What was asked for, from a command line, a TOML file, or one over the other."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,14 @@ def _check_settings(given: Mapping[str, Any]) -> None:
             own = [word for word in known if not word.startswith(_FIT)]
             there = f"settings are {', '.join(own)}, and those of training after {_FIT}{nearest(name, known)}"
             raise UsageError(f"{one_line(name)} is no setting; {there}")
+
+
+def key_values(words: Iterable[str]) -> dict[str, str]:
+    """``KEY=VALUE`` words as given to --set; UsageError for one without ``=``."""
+    words = tuple(words)
+    if wrong := [word for word in words if "=" not in word]:
+        raise UsageError(f"--set {one_line(wrong[0])}: write KEY=VALUE")
+    return dict(word.partition("=")[::2] for word in words)
 
 
 def scoring_settings(given: Mapping[str, Any]) -> dict[str, Any]:

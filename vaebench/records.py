@@ -54,7 +54,7 @@ class Estimate(_Base, frozen=True, kw_only=True):
     bits_per_dim_se: float
 
 
-class Likelihood(_Base, frozen=True, kw_only=True):
+class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
     """The negative log-likelihood of the test split: upper bounds, every image counted."""
 
     images: int
@@ -74,6 +74,8 @@ class Likelihood(_Base, frozen=True, kw_only=True):
     active_units: dict[str, int]
     """Group -> units whose posterior mean has variance over images above 0.01; live codes for codes."""
     units: dict[str, int]
+    perplexity: dict[str, float] = msgspec.field(default_factory=dict)
+    """Group of codes -> exp of the entropy of its codes' use over the test images and places: 1 to K."""
 
 
 class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured"):

@@ -16,8 +16,7 @@ from vaebench.compose import Composition, resolve
 from vaebench.contracts import Dataset
 from vaebench.errors import DamagedError, DivergedError, UsageError
 from vaebench.evaluation import scoring
-from vaebench.evaluation.extractors import ExtractorUnavailableError
-from vaebench.evaluation.likelihood import bounds, default_samples
+from vaebench.evaluation.likelihood import bounds
 from vaebench.files import write_atomic
 from vaebench.model import Vae
 from vaebench.records import Record
@@ -61,20 +60,11 @@ def prepare(request: Request, registry: Registry, root: Path, device: str) -> Pr
     if training.lr is None:
         training = msgspec.structs.replace(training, lr=dataset.lr)
     model = composition.build(training)  # a constructor may refuse what it was given
-    scoring_ = request.scoring
-    if scoring_.samples is None:
-        scoring_ = msgspec.structs.replace(scoring_, samples=default_samples(model.latent.groups))
-    extractor = scoring_.extractor or dataset.extractor or "off"
-    if extractor != "off":
-        with contextlib.suppress(ExtractorUnavailableError):  # FID will be missing, and say why
-            make = registry.resolve("extractor", extractor)
-            make(scoring_.extractor_weights, where)(dataset.test.images[:1], dataset.image.levels)
-    scoring_ = msgspec.structs.replace(scoring_, extractor=extractor)
     canonical = Request(
         compose=str(composition.spec),
         data=str(data_spec),
         training=training,
-        scoring=scoring_,
+        scoring=scoring.settle(request.scoring, dataset, model.latent.groups, registry, where),
         seed=request.seed,
         fitting=_fitting(request, composition, dataset),
         base=request.base,
@@ -119,7 +109,7 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
         weights = checkpoint.weights_sha256(model.state_dict())
         with contextlib.suppress(DivergedError):
             scores, images = scoring.score(model, prepared.data, request.scoring, registry, reporter)
-            scoring.draw_pictures(model, prepared.data, images, folder, request.scoring.noise_seed)
+            scoring.draw_pictures(model, prepared.data, images, folder, request.scoring)
     history = {"training": state.history, "fit": fit.history if fit else []}
     write_atomic(folder.history, msgspec.json.encode(history) + b"\n")
     done = recording.record(

@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, imports, parts, rates, refit, runs
+from vaebench.cli import board, imports, parts, pictures, rates, refit, runs
 from vaebench.errors import VaebenchError
 
 
@@ -28,8 +28,12 @@ for command in (
     runs.run,
     refit.refit,
     runs.evaluate,
-    runs.sample,
-    runs.reconstruct,
+    pictures.sample,
+    pictures.reconstruct,
+    pictures.morph,
+    pictures.traverse,
+    pictures.latents,
+    pictures.codes,
     rates.rates,
     imports.import_,
     parts.list_,

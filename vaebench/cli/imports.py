@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from vaebench.cli.runs import DEVICE, FOLDER, ROOT, SETTINGS, pairs
+from vaebench.cli.options import FOLDER, data_root_, device_, settings_
 from vaebench.errors import UsageError
 
 
@@ -14,10 +14,10 @@ from vaebench.errors import UsageError
 @click.option("--layout", help="The network that the project released under this name.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="The network as a TOML file, instead.")
 @click.option("--data", metavar="DATA", help="Data set [default: the layout's or recipe's].")
-@SETTINGS
+@settings_
 @click.option("--out", type=FOLDER, help="The run's folder [default: under runs/].")
-@DEVICE
-@ROOT
+@device_
+@data_root_
 def import_(
     project: str,
     checkpoint: Path,
@@ -60,7 +60,7 @@ def import_(
     if layout is not None and layout not in layouts:
         raise UsageError(f"--layout {layout}: one of {', '.join(layouts)}{nearest(layout, layouts)}")
     plan = recipes.read(recipes.find(recipe or Path(layouts[layout or ""])))
-    plan = plan.overridden(compose=None, data=data, seed=None, settings=pairs("--set", settings))
+    plan = plan.overridden(compose=None, data=data, seed=None, settings=recipes.key_values(settings))
     if plan.data is None:
         raise UsageError("give --data: images of the size that these weights are for")
     known = registry.load()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from vaebench.cli.runs import DEVICE, FOLDER, JSON, ROOT, SETTINGS, pairs, start
+from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, settings_
+from vaebench.cli.runs import start
 from vaebench.errors import UsageError
 
 
@@ -14,12 +15,12 @@ from vaebench.errors import UsageError
     "--prior", metavar="SPEC", required=True, help="As pixelcnn or pixelcnn,prior.width=32,prior.layers=4."
 )
 @click.option("--seed", type=click.IntRange(0, 2**62), help="Of the fit [default: RUN's].")
-@SETTINGS
+@settings_
 @click.option("--out", type=FOLDER, help="The new run's folder [default: under runs/].")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted refit stopped.")
-@DEVICE
-@ROOT
-@JSON
+@device_
+@data_root_
+@as_json_
 def refit(
     base: Path,
     prior: str,
@@ -51,7 +52,7 @@ def refit(
     if set(new.choices) != {"prior"}:
         raise UsageError(f"--prior {prior}: only the prior can be fitted anew")
     check_names(new, known)
-    plan = recipes.Plan(settings=pairs("--set", settings))
+    plan = recipes.Plan(settings=recipes.key_values(settings))
     fit, protocol = plan.refit()
     folder = RunFolder(base)
     request = folder.request()

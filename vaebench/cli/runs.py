@@ -1,10 +1,11 @@
-"""``vaebench run``, ``eval``, ``sample`` and ``reconstruct``."""
+"""``vaebench run`` and ``eval``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, settings_
 from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,31 +17,6 @@ if TYPE_CHECKING:
     from vaebench.registry import Registry
     from vaebench.runner import Prepared
     from vaebench.runs import Request, RunFolder
-
-FOLDER = click.Path(path_type=Path, file_okay=False)
-DEVICE = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
-ROOT = click.option(
-    "--data-root",
-    type=FOLDER,
-    help="Where data sets live [default: $VAEBENCH_DATA or ~/.cache/vaebench/data].",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-SETTINGS = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of training or scoring."
-)
-
-
-def pairs(option: str, words: tuple[str, ...]) -> dict[str, str]:
-    """``KEY=VALUE`` words as a table; UsageError for any other word."""
-    if wrong := [word for word in words if "=" not in word]:
-        raise UsageError(f"{option} {wrong[0]}: write KEY=VALUE")
-    return dict(word.partition("=")[::2] for word in words)
 
 
 def _complete_data(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -68,12 +44,12 @@ def _complete_recipe(context: click.Context, parameter: click.Parameter, incompl
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the training split.")
 @click.option("--seed", type=click.IntRange(0, 2**62), help="Of weights, order and noise [default: 0].")
-@SETTINGS
+@settings_
 @click.option("--out", type=FOLDER, help="The run's folder [default: under runs/].")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
-@DEVICE
-@ROOT
-@JSON
+@device_
+@data_root_
+@as_json_
 def run(
     compose: str | None,
     recipe: Path | None,
@@ -102,7 +78,7 @@ def run(
     from vaebench.runs import RunFolder
 
     known = registry.load()
-    given = pairs("--set", settings)
+    given = recipes.key_values(settings)
     given |= {k: str(v) for k, v in (("steps", steps), ("epochs", epochs)) if v is not None}
     asked_again = resume and out is not None and compose is None and recipe is None and base is None
     if not asked_again and ((compose is not None and recipe is not None) or not (compose or recipe or base)):
@@ -238,9 +214,9 @@ def _existing(folder: "RunFolder", request: "Request", resume: bool) -> "Record 
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of scoring, as samples=1000."
 )
-@DEVICE
-@ROOT
-@JSON
+@device_
+@data_root_
+@as_json_
 def evaluate(
     run: Path, settings: tuple[str, ...], device: str, data_root: Path | None, as_json: bool
 ) -> None:
@@ -257,70 +233,14 @@ def evaluate(
     from vaebench.evaluation import scoring
     from vaebench.runs import RunFolder
 
-    changes = recipes.scoring_settings(dict(word.partition("=")[::2] for word in settings))
+    changes = recipes.scoring_settings(recipes.key_values(settings))
     known = registry.load()
     prepared, model = runner.load(RunFolder(run), known, data_root or default_root(), device)
-    protocol = msgspec.structs.replace(prepared.request.scoring, **changes)
-    scores, _ = scoring.score(model, prepared.data, protocol, known, reporter())
+    asked = msgspec.structs.replace(prepared.request.scoring, **changes)
+    protocol = scoring.settle(asked, prepared.data, model.latent.groups, known, prepared.device)
+    with reporter() as said:
+        scores, _ = scoring.score(model, prepared.data, protocol, known, said)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(scores), indent=2))
     else:
         click.echo("\n".join(scores_lines(scores)))
-
-
-@click.command()
-@click.argument("run", type=FOLDER)
-@click.option("--count", type=click.IntRange(1), default=64, show_default=True, help="How many images.")
-@click.option(
-    "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
-)
-@DEVICE
-@ROOT
-def sample(
-    run: Path,
-    count: int,
-    temperature: float,
-    seed: int,
-    out: Path | None,
-    device: str,
-    data_root: Path | None,
-) -> None:
-    """Draw images from the model in folder RUN and write a picture of them."""
-    from vaebench import registry, runner
-    from vaebench.data import default_root
-    from vaebench.evaluation import scoring
-    from vaebench.evaluation.pictures import save_samples
-    from vaebench.runs import RunFolder
-
-    folder = RunFolder(run)
-    prepared, model = runner.load(folder, registry.load(), data_root or default_root(), device)
-    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch)
-    path = out or folder.path / f"samples-t{temperature:g}-s{seed}.png"
-    save_samples(path, images, prepared.data.image.levels)
-    click.echo(path)
-
-
-@click.command()
-@click.argument("run", type=FOLDER)
-@click.option("--count", type=click.IntRange(1), default=36, show_default=True, help="How many test images.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
-)
-@DEVICE
-@ROOT
-def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root: Path | None) -> None:
-    """Put test images through the model in folder RUN and write a picture: images above, means below."""
-    from vaebench import registry, runner
-    from vaebench.data import default_root
-    from vaebench.evaluation import scoring
-    from vaebench.runs import RunFolder
-
-    folder = RunFolder(run)
-    prepared, model = runner.load(folder, registry.load(), data_root or default_root(), device)
-    path = out or folder.reconstructions
-    scoring.draw_reconstructions(model, prepared.data, path, prepared.request.scoring.noise_seed, count)
-    click.echo(path)

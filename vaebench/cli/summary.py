@@ -19,9 +19,12 @@ def _likelihood_lines(score: Likelihood) -> Iterator[str]:
         yield "             the prior's density is an estimate"
     split = f"rate {score.rate.nats:.2f} + distortion {score.distortion.nats:.2f} nats"
     yield f"-ELBO        {_both(score.elbo)} = {split}"
-    active = ", ".join(f"{n}/{score.units[g]}" for g, n in score.active_units.items())
-    if active:
+    real = {g: n for g, n in score.active_units.items() if g not in score.perplexity}
+    if active := ", ".join(f"{n}/{score.units[g]}" for g, n in real.items()):
         yield f"active units {active}"
+    for group, perplexity in score.perplexity.items():
+        live = f"{score.active_units[group]}/{score.units[group]} live"
+        yield f"codes        {group}: {live}, perplexity {perplexity:.1f}"
 
 
 def scores_lines(scores: Scores) -> list[str]:

@@ -1,19 +1,21 @@
 """All that is measured of a trained model on a data set, under one protocol."""
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import torch
 from torch import Tensor
 
 from vaebench import records
-from vaebench.contracts import Dataset
+from vaebench.contracts import Dataset, Group
 from vaebench.errors import DivergedError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.histogram import histogram_bits_per_dim
-from vaebench.evaluation.pictures import save_reconstructions, save_samples
+from vaebench.evaluation.pictures import save_reconstructions, save_samples, spread
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 from vaebench.registry import Registry
@@ -30,6 +32,25 @@ class Watcher(Protocol):
     def say(self, line: str) -> None: ...
 
     def count(self, what: str, done: int, total: int) -> None: ...
+
+
+def settle(
+    asked: Scoring, data: Dataset, groups: tuple[Group, ...], registry: Registry, device: torch.device
+) -> Scoring:
+    """A protocol with nothing left open, checked before anything is scored.
+
+    K is that of the groups, the extractor the data's own, or ``off`` where none fits them. An extractor whose
+    weights are not at hand is no error: FID will be missing, and say why.
+
+    :raises UsageError: for an unknown extractor, or one that is not made for such images
+    """
+    samples = likelihood.default_samples(groups) if asked.samples is None else asked.samples
+    name = asked.extractor or data.extractor or "off"
+    if name != "off":
+        with contextlib.suppress(ExtractorUnavailableError):
+            extractor = registry.resolve("extractor", name)(asked.extractor_weights, device)
+            extractor(data.test.images[:1], data.image.levels)
+    return msgspec.structs.replace(asked, samples=samples, extractor=name)
 
 
 def seen_train_images(data: Dataset) -> Tensor:
@@ -114,15 +135,20 @@ def _fid(
 
 
 @torch.inference_mode()
-def draw_reconstructions(model: Vae, data: Dataset, path: Path, seed: int, count: int = 36) -> None:
+def draw_reconstructions(
+    model: Vae, data: Dataset, path: Path, seed: int, rows: int, count: int = 36
+) -> None:
     """Write test images, spread over the split, and the means that the model gives their latents."""
-    spread = torch.linspace(0, len(data.test.images) - 1, min(count, len(data.test.images))).long()
-    x = data.test.images[spread].to(next(model.parameters()).device)
-    noise = ImageNoise(seed, torch.arange(len(x), device=x.device))
-    save_reconstructions(path, x.cpu(), model.reconstruct(x, noise).cpu(), data.image.levels)
+    x = data.test.images[spread(len(data.test.images), count)]
+    device = next(model.parameters()).device
+    means = [
+        model.reconstruct(x[part].to(device), ImageNoise(seed, part.to(device))).cpu()
+        for part in torch.arange(len(x)).split(rows)
+    ]
+    save_reconstructions(path, x, torch.cat(means), data.image.levels)
 
 
-def draw_pictures(model: Vae, data: Dataset, images: Tensor, folder: RunFolder, seed: int) -> None:
+def draw_pictures(model: Vae, data: Dataset, images: Tensor, folder: RunFolder, settings: Scoring) -> None:
     """Write the grids of samples and of reconstructions into the run's folder."""
     save_samples(folder.samples, images[:SHOWN], data.image.levels)
-    draw_reconstructions(model, data, folder.reconstructions, seed)
+    draw_reconstructions(model, data, folder.reconstructions, settings.noise_seed, settings.score_batch)
