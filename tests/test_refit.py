@@ -155,3 +155,18 @@ def test_no_latents_are_scored_exactly(tmp_path: Path) -> None:
     assert found.bound == "exact"
     assert found.nll == found.elbo == found.distortion
     assert found.rate.nats == 0
+
+
+def test_classes_are_sampled_one_by_one(
+    call: Called,  # noqa: F811
+    finished: Path,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "classes"
+    code, _, err = call("refit", finished, "--prior", "pixelcnn,prior.classes=10", *WORDS[2:4], "--out", out)
+    assert code == 0, err
+    code, path, _ = call("sample", out, "--label", 3, "--count", 4)
+    assert code == 0
+    assert Path(path.strip()).name == "samples-class3-t1-s0.png"
+    assert call("sample", out, "--label", 10)[2] == "vaebench: class 10: classes are 0 to 9\n"
+    assert "the prior of this run knows no classes" in call("sample", finished, "--label", 0)[2]

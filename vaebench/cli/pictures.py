@@ -39,6 +39,7 @@ def _write(path: Path, png: bytes) -> None:
 @click.option(
     "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
 )
+@click.option("--label", type=click.IntRange(0), help="Class of all images, for priors that know classes.")
 @seed_
 @out_
 @device_
@@ -47,6 +48,7 @@ def sample(
     run: Path,
     count: int,
     temperature: float,
+    label: int | None,
     seed: int,
     out: Path | None,
     device: str,
@@ -57,8 +59,9 @@ def sample(
     from vaebench.evaluation.pictures import save_samples
 
     folder, prepared, model = _opened(run, data_root, device)
-    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch)
-    path = out or folder.path / f"samples-t{temperature:g}-s{seed}.png"
+    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch, label)
+    of_class = "" if label is None else f"-class{label}"
+    path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}.png"
     save_samples(path, images, prepared.data.image.levels)
     click.echo(path)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vaebench import records
 from vaebench.contracts import Dataset, Group
-from vaebench.errors import DivergedError
+from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.histogram import histogram_bits_per_dim
@@ -63,14 +63,25 @@ def seen_train_images(data: Dataset) -> Tensor:
 
 
 @torch.inference_mode()
-def generate(model: Vae, count: int, seed: int, temperature: float, rows: int) -> Tensor:
-    """``count`` images on the CPU; image i is the same whatever ``count`` and ``rows`` are."""
+def generate(
+    model: Vae, count: int, seed: int, temperature: float, rows: int, label: int | None = None
+) -> Tensor:
+    """``count`` images on the CPU, of one class where given; image i is the same whatever ``count`` and
+    ``rows`` are.
+
+    :raises UsageError: for a class that the prior does not know
+    """
+    known = model.prior.classes
+    if label is not None and label >= known:
+        there = f"classes are 0 to {known - 1}" if known else "the prior of this run knows no classes"
+        raise UsageError(f"class {label}: {there}")
     device = next(model.parameters()).device
     pieces = []
     for start in range(0, count, rows):
         numbers = torch.arange(start, min(start + rows, count), device=device)
         noise = ImageNoise(derived_seed(seed, "generate"), numbers)
-        pieces.append(model.sample(len(numbers), noise, temperature).cpu())
+        labels = None if label is None else torch.full_like(numbers, label)
+        pieces.append(model.sample(len(numbers), noise, temperature, labels).cpu())
     return torch.cat(pieces)
 
 
