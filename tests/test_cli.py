@@ -151,7 +151,7 @@ def test_submit_and_leaderboard(finished: Path, call: Called, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run"], "give --compose SPEC or --recipe FILE"),
+        (["run"], "give --compose SPEC, --recipe FILE or --from RUN"),
         (["run", "--compose", "encc=mlp"], "did you mean enc?"),
         (
             ["run", "--compose", "enc=mpl"],
