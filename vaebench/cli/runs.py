@@ -205,6 +205,12 @@ def evaluate(
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise.")
 @click.option(
+    "--readjust",
+    type=click.IntRange(1),
+    metavar="N",
+    help="First estimate batch-norm statistics anew, from N batches of samples at this temperature.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
 )
 @_device
@@ -214,6 +220,7 @@ def sample(
     count: int,
     temperature: float,
     seed: int,
+    readjust: int | None,
     out: Path | None,
     device: str,
     data_root: Path | None,
@@ -223,12 +230,17 @@ def sample(
     from vaebench.data import default_root
     from vaebench.evaluation import scoring
     from vaebench.evaluation.pictures import save_samples
+    from vaebench.evaluation.readjust import readjusted
     from vaebench.runs import RunFolder
 
     folder = RunFolder(run)
     prepared, model = runner.load(folder, registry.load(), data_root or default_root(), device)
+    said = f"samples-t{temperature:g}-s{seed}"
+    if readjust:
+        model = readjusted(model, readjust, temperature, seed)
+        said += f"-r{readjust}"
     images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch)
-    path = out or folder.path / f"samples-t{temperature:g}-s{seed}.png"
+    path = out or folder.path / f"{said}.png"
     save_samples(path, images, prepared.data.image.levels)
     click.echo(path)
 
