@@ -1,6 +1,7 @@
 """The bottom-up path of NVAE's bidirectional encoder."""
 
 import math
+import re
 from typing import Annotated, ClassVar
 
 import torch.nn.functional as F
@@ -8,8 +9,21 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from vaebench.contracts import Encoder, ImageShape, Level, Tags
+from vaebench.errors import UsageError
 from vaebench_nvae.cells import EncoderCell, conv, through
 from vaebench_nvae.regularise import Regularised
+
+
+def _counts(groups: str) -> list[int]:
+    """``10,5`` -> [10, 5]; UsageError where a piece is no number of groups."""
+    pieces = groups.replace(" ", "").split(",")
+    for piece in pieces:
+        if not re.fullmatch(r"[1-9]\d{0,2}", piece):
+            raise UsageError(
+                f"groups: {piece!r} is no number of groups; numbers from 1 to 999 are expected, one for each "
+                "scale, fine to coarse, as in 10,5"
+            )
+    return [int(piece) for piece in pieces]
 
 
 class Nvae(Regularised, Encoder):
@@ -31,11 +45,7 @@ class Nvae(Regularised, Encoder):
         image: ImageShape,
         *,
         groups: Annotated[
-            str,
-            Meta(
-                pattern=r"^[1-9]\d{0,2}(,[1-9]\d{0,2})*$",
-                description="groups of latents at each scale, fine to coarse, as in 10,5",
-            ),
+            str, Meta(description="groups of latents at each scale, fine to coarse, as in 10,5")
         ] = "2,1",
         width: Annotated[
             int, Meta(ge=1, description="channels at the image's size, doubled as it halves")
@@ -52,7 +62,7 @@ class Nvae(Regularised, Encoder):
         ] = 1e-2,
     ) -> None:
         super().__init__()
-        counts = [int(count) for count in groups.split(",")]
+        counts = _counts(groups)
         most = math.ceil(math.log2(max(image.height, image.width)))
         multiple = 2 ** min(most, halvings + len(counts) - 1)
         padded = [-(-side // multiple) * multiple for side in (image.height, image.width)]
