@@ -38,6 +38,7 @@ ALLOWED = {
     "data": {"contracts", "errors", "parameters", "registry", "spec"},
     "model": {"contracts", "distributions", "noise"},
     "compose": {"contracts", "errors", "model", "parameters", "registry", "settings", "spec"},
+    "imports": set(),
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
     "evaluation": BASE
     | {"data", "datasets", "files", "model", "records", "registry", "runs", "settings", "training"},

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vaebench.contracts import ImageShape, Part, Tags
+from vaebench.contracts import ImageShape, Part, Prior, Tags
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
 from vaebench.parameters import Parameter, convert, parameters_of, text
@@ -31,27 +31,35 @@ class Composition:
     spec: Spec
     chosen: Mapping[str, Chosen]
     image: ImageShape
+    stand_in: Chosen | None = None
+    """What rules the latents while the rest trains, where the prior is fitted after it."""
 
-    def build(self, training: Training | None = None) -> Vae:
-        """The wired model, initialised from torch's generator; UsageError where a constructor refuses."""
+    def build(self, training: Training | None = None, *, stand_in: bool = False) -> Vae:
+        """The wired model, initialised from torch's generator; UsageError where a constructor refuses.
+
+        :param stand_in: with the stand-in for a prior that is fitted after the rest
+        """
         training = training or Training()
         image = self.image
         encoder = self._make("enc", image)
         latent = self._make("latent", encoder.levels, image)
-        return Vae(
+        model = Vae(
             image,
             encoder,
             latent,
-            self._make("prior", latent.groups, image),
+            self._make("prior", latent.groups, image, instead=self.stand_in if stand_in else None),
             self._make("dec", latent.out, image),
             self._make("lik", image),
             self._make("obj", latent.groups, image),
             training.shift,
             training.scale,
         )
+        for part in model.parts:
+            part.recompute = training.recompute
+        return model
 
-    def _make(self, slot: str, *given: Any) -> Any:
-        chosen = self.chosen[slot]
+    def _make(self, slot: str, *given: Any, instead: Chosen | None = None) -> Any:
+        chosen = instead or self.chosen[slot]
         try:
             return chosen.part(*given, **chosen.parameters)
         except UsageError as error:
@@ -79,9 +87,18 @@ def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
         choices[slot] = Choice(named[slot], changed)
         chosen[slot] = Chosen(registry.get(kind, named[slot]), parts[slot], _filled(known, values))
     check_fit(parts, named, image, registry)
-    if getattr(parts["prior"], "fitted", "with") == "after":
-        raise UsageError(f"prior={named['prior']} is fitted after the rest, which a run cannot do yet")
-    return Composition(Spec(choices), chosen, image)
+    return Composition(Spec(choices), chosen, image, _stand_in(parts, named, image, registry))
+
+
+def _stand_in(
+    parts: Mapping[str, type[Part]], named: Mapping[str, str], image: ImageShape, registry: Registry
+) -> Chosen | None:
+    prior = parts["prior"]
+    if not (issubclass(prior, Prior) and prior.fitted == "after"):
+        return None
+    part = registry.resolve("prior", prior.stand_in)
+    check_fit({**parts, "prior": part}, {**named, "prior": prior.stand_in}, image, registry)
+    return Chosen(registry.get("prior", prior.stand_in), part, _filled(parameters_of(part), {}))
 
 
 def _default(
@@ -91,10 +108,12 @@ def _default(
     image: ImageShape,
     registry: Registry,
 ) -> str:
-    """What an open slot gets: a suggestion of the parts chosen so far, else what suits them."""
+    """What an open slot gets: a fitting suggestion of the parts chosen so far, else what suits them."""
     for part in parts.values():
         if slot in part.suggests:
-            return part.suggests[slot]
+            offered = registry.resolve(SLOTS[slot], part.suggests[slot])
+            if all(not _lacking(offered.needs.get(s, frozenset()), p.offers) for s, p in parts.items()):
+                return part.suggests[slot]
     if slot == "dec":
         return named["enc"] if named["enc"] in registry.names("decoder") else "resnet"
     if slot == "lik":

@@ -1,5 +1,6 @@
 """Distributions over one group of latents, and the rate KL(q‖p) by the pair of types."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -82,6 +83,27 @@ class Codes(Distribution):
     def log_prob(self, z: Tensor) -> Tensor:
         same = (z == self.codes).flatten(1).all(1)
         return torch.zeros(len(z), device=z.device).masked_fill(~same, -torch.inf)
+
+
+class UniformCodes(Distribution):
+    """p(code) = 1/K, independently at every place: log p(z) = −n·log K for n places.
+
+    :param zeros: of the group's shape and batch, (B, *shape), floating; its values are not read
+    """
+
+    def __init__(self, zeros: Tensor, codes: int) -> None:
+        self.zeros = zeros
+        self.codes = codes
+
+    def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
+        """Any temperature leaves it uniform."""
+        u = noise.uniform(self.zeros.double())  # in float32, u·K could round up to K
+        return (u * self.codes).long()
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        wrong = ((z < 0) | (z >= self.codes)).flatten(1).any(1)
+        places = self.zeros[0].numel()
+        return self.zeros.new_full((len(z),), -places * math.log(self.codes)).masked_fill(wrong, -torch.inf)
 
 
 ClosedForm = Callable[[Any, Any], Tensor]

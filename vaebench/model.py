@@ -4,9 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.contracts import (
+    Context,
     Decoder,
     Encoder,
     Generate,
+    Given,
     ImageShape,
     Infer,
     Latent,
@@ -17,6 +19,7 @@ from vaebench.contracts import (
     Prior,
     Progress,
     Scored,
+    Source,
     Walk,
 )
 from vaebench.distributions import Distribution
@@ -75,7 +78,14 @@ class Vae(nn.Module):
         log_p = self.output.log_prob(self.decoder(walk.features, x), x)
         return Scored(-log_p.reshape(-1, samples).T, walk.terms)
 
-    def loss(self, x: Tensor, noise: Noise, progress: Progress) -> tuple[Tensor, Scored]:
+    def begin(self, images: Tensor, labels: Tensor | None) -> None:
+        """Let every part see the training images, once, before training from scratch."""
+        for part in self.parts:
+            part.begin(images, labels)
+
+    def loss(
+        self, x: Tensor, noise: Noise, progress: Progress, labels: Tensor | None = None
+    ) -> tuple[Tensor, Scored]:
         """What a training step minimises: the objective's mean over images plus all penalties."""
         scored = self(x, noise, self.objective.samples)
         per_image = self.objective(scored, progress)
@@ -96,9 +106,16 @@ class Vae(nn.Module):
         """The latents of integer images x: a walk with z ~ q(z|x)."""
         return self.latent.walk(self.encoder(self.normalise(x)), Infer(), self.prior, noise, len(x))
 
-    def sample(self, count: int, noise: Noise, temperature: float = 1.0) -> Tensor:
-        """``count`` images x ~ p(x|z), z ~ p(z), int64 (count, C, H, W)."""
-        walk = self.latent.walk(None, Generate(temperature), self.prior, noise, count)
+    def sample(
+        self, count: int, noise: Noise, temperature: float = 1.0, labels: Tensor | None = None
+    ) -> Tensor:
+        """``count`` images x ~ p(x|z), z ~ p(z), int64 (count, C, H, W); of the classes (count,) if given."""
+        source: Source = Generate(temperature)
+        if labels is not None:
+            root = self.prior.at(0, Context(count, (), noise, labels))
+            assert root is not None, "a prior with classes covers the root"
+            source = Given([root.sample(noise, temperature)], temperature)
+        walk = self.latent.walk(None, source, self.prior, noise, count)
         return self.decoder.sample(walk.features, self.output, noise)
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:

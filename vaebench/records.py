@@ -126,6 +126,27 @@ class Budget(_Base, frozen=True, kw_only=True):
     best_step: int | None = None
 
 
+class Fit(_Base, frozen=True, kw_only=True):
+    """What fitting a prior after the rest spent, beside the budget."""
+
+    settings: Training
+    images: int
+    steps: int
+    skipped: int
+    seconds: float
+    stopped: Literal["budget", "patience", "diverged"]
+    best_step: int | None = None
+
+
+class Base(_Base, frozen=True, kw_only=True):
+    """The run whose weights this one started from."""
+
+    weights_sha256: Sha256
+    command: str
+    frozen: bool
+    """Only the prior was fitted anew."""
+
+
 class Environment(_Base, frozen=True, kw_only=True):
     """Where it ran."""
 
@@ -154,6 +175,8 @@ class Record(_Base, frozen=True, kw_only=True):
     scores: Scores | None
     """None where the run diverged."""
     budget: Budget
+    fit: Fit | None = None
+    base: Base | None = None
     weights_sha256: Sha256 | None = None
     """Of the weights that were scored."""
     environment: Environment

@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, parts, runs
+from vaebench.cli import board, imports, parts, rates, refit, runs
 from vaebench.errors import VaebenchError
 
 
@@ -26,9 +26,12 @@ def group() -> None:
 
 for command in (
     runs.run,
+    refit.refit,
     runs.evaluate,
     runs.sample,
     runs.reconstruct,
+    rates.rates,
+    imports.import_,
     parts.list_,
     parts.show,
     board.leaderboard,

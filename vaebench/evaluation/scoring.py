@@ -1,5 +1,6 @@
 """All that is measured of a trained model on a data set, under one protocol."""
 
+import math
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from vaebench import records
 from vaebench.contracts import Dataset
+from vaebench.errors import DivergedError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.histogram import histogram_bits_per_dim
@@ -54,7 +56,10 @@ def generate(model: Vae, count: int, seed: int, temperature: float, rows: int) -
 def score(
     model: Vae, data: Dataset, settings: Scoring, registry: Registry, watcher: Watcher
 ) -> tuple[records.Scores, Tensor]:
-    """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated."""
+    """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated.
+
+    Raises DivergedError where the likelihood is not finite.
+    """
     device = next(model.parameters()).device
     assert settings.samples is not None
     test = data.test.images.to(device)
@@ -68,6 +73,8 @@ def score(
         settings.noise_seed,
         lambda done: watcher.count(what, done, len(test)),
     )
+    if not math.isfinite(likely.nll.nats):
+        raise DivergedError("the test bound is not finite")
     train = seen_train_images(data)
     wanted = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
     watcher.say(f"generating {wanted} images")
