@@ -18,6 +18,8 @@ def vaebench_components() -> list[Entry]:
         Entry("latent", "none", "vaebench.latents.none:NoLatent", "the decoder alone"),
         Entry("prior", "normal", "vaebench.priors.normal:Normal", "standard or learned normal"),
         Entry("prior", "own", "vaebench.priors.own:Own", "the latent layer's own conditional at the root"),
+        Entry("prior", "mog", "vaebench.priors.mog:Mog", "mixture of normals"),
+        Entry("prior", "vamp", "vaebench.priors.vamp:Vamp", "mixture of posteriors at pseudo-images"),
         Entry("decoder", "mlp", "vaebench.decoders.mlp:Mlp", "fully connected layers"),
         Entry("decoder", "conv", "vaebench.decoders.conv:Conv", "enlarging convolutions"),
         Entry("decoder", "resnet", "vaebench.decoders.resnet:Resnet", "enlarging residual bottlenecks"),
@@ -38,6 +40,11 @@ def vaebench_components() -> list[Entry]:
             "likelihood", "categorical", "vaebench.likelihoods.categorical:Categorical", "a logit per level"
         ),
         Entry("objective", "elbo", "vaebench.objectives.elbo:Elbo", "evidence lower bound"),
+        Entry("objective", "beta", "vaebench.objectives.beta:Beta", "the rate weighed by beta"),
+        Entry(
+            "objective", "capacity", "vaebench.objectives.capacity:Capacity", "a rate that is set, in nats"
+        ),
+        Entry("objective", "iwae", "vaebench.objectives.iwae:Iwae", "importance-weighted bound"),
         Entry("extractor", "digits", "vaebench.evaluation.extractors.small:digits", "8x8 digits"),
         Entry(
             "extractor", "mnist", "vaebench.evaluation.extractors.small:mnist", "28x28 digits, grey or binary"

@@ -1,5 +1,8 @@
 """The composed model: per-image terms in nats, samples and reconstructions. No branch on a part's name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +27,19 @@ from vaebench.contracts import (
 )
 from vaebench.distributions import Distribution
 from vaebench.noise import Noise
+
+
+@contextmanager
+def _as_in_evaluation(*parts: nn.Module) -> Iterator[None]:
+    """Running statistics are read, not updated, and dropout is off; every module's mode is put back."""
+    modes = [(module, module.training) for part in parts for module in part.modules()]
+    for module, _ in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 class Vae(nn.Module):
@@ -65,8 +81,13 @@ class Vae(nn.Module):
         return (x.to(self.shift.dtype) - self.shift) / self.scale
 
     def root_posterior(self, images: Tensor) -> Distribution:
-        """q(z_root | pseudo-images in 0 .. levels-1), for priors made of posteriors."""
-        return self.latent.root(self.encoder(self.normalise(images)))
+        """q(z_root | pseudo-images in 0 .. levels-1), for priors made of posteriors.
+
+        In training too it is the posterior of evaluation: of each pseudo-image alone, whatever is in the
+        batch, and without a trace in running statistics.
+        """
+        with _as_in_evaluation(self.encoder, self.latent):
+            return self.latent.root(self.encoder(self.normalise(images)))
 
     def forward(self, x: Tensor, noise: Noise, samples: int = 1) -> Scored:
         """Per-image terms of integer images x (B, C, H, W), ``samples`` draws of z each."""
