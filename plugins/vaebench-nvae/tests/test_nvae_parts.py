@@ -22,7 +22,7 @@ from vaebench.spec import parse
 from vaebench.training.checkpoint import Checkpoint, load, save
 
 KNOWN = registry.load()
-PRIORS = [name for name in ("normal", "vamp") if name in KNOWN.names("prior")]
+PRIORS = [name for name in ("normal", "own", "vamp") if name in KNOWN.names("prior")]
 MNIST = ImageShape(1, 28, 28, 2)
 SMALL = "enc=nvae,enc.width=4,latent.z_channels=2,latent.expand=2,dec.width=4,dec.expand=2"
 
@@ -177,6 +177,38 @@ def test_saved_and_loaded_it_goes_on_as_if_never_stopped(tmp_path: Path) -> None
     resumed.load_state_dict(load(tmp_path / "half").tensors["model"])
     assert first + train(resumed, x, 2, 4) == through
     assert all(torch.equal(v, resumed.state_dict()[k]) for k, v in model.state_dict().items())
+
+
+def kept_bytes(model: Vae, x: Tensor) -> tuple[int, Tensor]:
+    """What the graph of a loss holds on to, and the loss."""
+    seen: dict[int, int] = {}
+
+    def pack(t: Tensor) -> Tensor:
+        seen[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        loss, _ = model.loss(x, noise(len(x)), Progress(10, 10))
+    return sum(seen.values()), loss
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_recomputing_keeps_less_and_changes_nothing(prior: str) -> None:
+    x = integers(MNIST, 8)
+    plain = built(MNIST, f",prior={prior}")
+    thrifty = copy.deepcopy(plain)
+    for part in thrifty.parts:
+        part.recompute = True
+    (much, loss), (little, again) = kept_bytes(plain, x), kept_bytes(thrifty, x)
+    assert little < 0.6 * much
+    assert torch.equal(loss, again)
+    loss.backward()
+    again.backward()
+    for a, b in zip(plain.parameters(), thrifty.parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert torch.allclose(a.grad, b.grad, rtol=1e-4, atol=1e-6)
+    assert all(torch.equal(a, b) for a, b in zip(plain.buffers(), thrifty.buffers(), strict=True))
 
 
 def test_under_autocast_rates_are_float32_and_near() -> None:

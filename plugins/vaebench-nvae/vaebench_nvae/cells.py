@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from vaebench.blocks.recompute import recomputed
+
 RESIDUAL = 0.1
 """What a cell adds to its skip is scaled by this."""
 MOMENTUM = 0.05
@@ -107,8 +109,11 @@ class DecoderCell(nn.Module):
         return torch.add(self._enlarged(self.skip(x)), h, alpha=RESIDUAL)
 
 
-def through(cells: Iterable[nn.Module], h: Tensor) -> Tensor:
-    """``h`` through the cells in turn: the one place where cells are called."""
+def through(cells: Iterable[nn.Module], h: Tensor, recompute: bool) -> Tensor:
+    """``h`` through the cells in turn: the one place where cells are called.
+
+    :param recompute: keep what goes between the cells only, and compute what is inside again for the gradient
+    """
     for cell in cells:
-        h = cell(h)
+        h = recomputed(recompute, cell, h)
     return h

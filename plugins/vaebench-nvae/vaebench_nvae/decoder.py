@@ -63,7 +63,7 @@ class Nvae(Regularised, Decoder):
         self.regularise(regularisation)
 
     def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
-        h = through(self.cells, features[0])
+        h = through(self.cells, features[0], self.recompute)
         (top, left), (height, width) = self.corner, self.image_size
         return h[:, :, top : top + height, left : left + width]
 

@@ -96,10 +96,10 @@ class Nvae(Regularised, Encoder):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         h = F.pad(x, self.padding, mode="replicate") if any(self.padding) else x
-        h = through(self.before, self.stem(h))
+        h = through(self.before, self.stem(h), self.recompute)
         maps: list[Tensor] = []
         for path in self.tapped:
             assert isinstance(path, nn.ModuleList)
-            h = through(path, h)
+            h = through(path, h, self.recompute)
             maps.append(h)
         return tuple(maps)

@@ -26,7 +26,7 @@ class Root(nn.Module):
         self.moments = conv(channels, 2 * z_channels, 3)
         self.combine = conv(channels + z_channels, channels, 1)
 
-    def advance(self, state: Tensor) -> Tensor:
+    def advance(self, state: Tensor, recompute: bool) -> Tensor:
         return state
 
     def prior(self, state: Tensor) -> Tensor:
@@ -54,9 +54,9 @@ class Conditional(nn.Module):
         self.moments = conv(features, 2 * z_channels, 3)
         self.combine = conv(channels + z_channels, channels, 1)
 
-    def advance(self, state: Tensor) -> Tensor:
+    def advance(self, state: Tensor, recompute: bool) -> Tensor:
         """The state that this group starts from."""
-        return through(self.cells, state)
+        return through(self.cells, state, recompute)
 
     def prior(self, state: Tensor) -> Tensor:
         """Raw moments of p(z_g | z_<g), (B, 2·C, H, W)."""
@@ -74,7 +74,7 @@ class Nvae(Regularised, Latent):
     grows); p(z_g|z_<g) = N(μp, σp²) from the state; q(z_g|z_<g, x) = N(μp + Δμ, (σp·Δσ)²) from encoder map +
     1x1(state), clamped as ``vaebench_nvae.normals`` says; then state ← 1x1(state, z). The rate is
     Σ_g KL(q_g‖p_g). The composed prior rules the root, where q depends on the image alone; ``prior=normal``
-    makes it N(0, I), where the published root, used by a prior that leaves it open, is N(0, 1.01²).
+    makes it N(0, I); the layer's own, for ``prior=own``, is the published N(0, 1.01²).
     """
 
     offers: ClassVar[Tags] = frozenset({"real", "density", "own-root"})
@@ -121,7 +121,7 @@ class Nvae(Regularised, Latent):
         above: tuple[Tensor, ...] = ()
         for i, (group, block) in enumerate(zip(self.groups, self.blocks, strict=True)):
             assert isinstance(block, Root | Conditional)
-            state = block.advance(state)
+            state = block.advance(state, self.recompute)
             raw = block.prior(state)
             q = None if features is None else block.posterior(state, raw, features[-1 - i])
             p = prior.at(i, Context(batch, above, noise)) or normal(raw)
