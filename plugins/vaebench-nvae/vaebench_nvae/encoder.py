@@ -37,6 +37,7 @@ class Nvae(Regularised, Encoder):
     """
 
     offers: ClassVar[Tags] = frozenset({"pyramid"})
+    needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"real"})}
     suggests: ClassVar[dict[str, str]] = {"latent": "nvae", "dec": "nvae"}
     paper = "Vahdat & Kautz 2020 (NVAE), sec. 3.1, fig. 2-3, app. A"
 
