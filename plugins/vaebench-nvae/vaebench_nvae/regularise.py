@@ -104,6 +104,6 @@ class Regularised(Part):
             }
 
     def after_step(self) -> None:
-        """Follow the weights, which have changed."""
-        if self.norms is not None:
+        """In training, follow the weights, which have changed."""
+        if self.norms is not None and self.training:
             self.norms.update()
