@@ -106,3 +106,17 @@ def test_nothing_is_computed_again_without_a_gradient() -> None:
     with torch.no_grad():
         recomputed(True, block, torch.zeros(2, 3, 4, 4, dtype=torch.float64))
     assert block.calls == 1
+
+
+def test_a_mode_that_has_changed_since_is_put_back_for_the_second_call() -> None:
+    """A posterior at pseudo-images is that of evaluation, while the step around it trains."""
+    plain = Segment().double().eval()
+    other = copy.deepcopy(plain)
+    x = torch.randn(4, 3, 5, 5, dtype=torch.float64)
+    found = []
+    for block, on in ((plain, False), (other, True)):
+        y = recomputed(on, block, x)
+        block.train()
+        found.append(torch.autograd.grad(y.square().sum(), list(block.parameters())))
+        assert all(m.training for m in block.modules())
+    assert all(torch.allclose(a, b) for a, b in zip(*found, strict=True))

@@ -17,7 +17,8 @@ def recomputed(on: bool, function: Callable[[*Inputs], Out], *inputs: *Inputs) -
 
     The second call sees what the first saw, and leaves no trace: draws from torch's default generators
     (dropout) are repeated, and the buffers of the module (running statistics) are those of before the first
-    call, and changed by the first call only. What an injected ``Noise`` draws is not repeated: draw outside.
+    call, and changed by the first call only; modules train or not as they did then. What an injected
+    ``Noise`` draws is not repeated: draw outside.
 
     :param on: a part's ``recompute``
     :param function: a module, or a method of one
@@ -28,20 +29,26 @@ def recomputed(on: bool, function: Callable[[*Inputs], Out], *inputs: *Inputs) -
     modules = list(owner.modules()) if isinstance(owner, nn.Module) else []
     before = [{name: t.clone() for name, t in m._buffers.items() if t is not None} for m in modules]
 
+    modes = [module.training for module in modules]
+
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _buffers(modules, before)
+        return nullcontext(), _as_it_was(modules, before, modes)
 
     return checkpoint(function, *inputs, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager
-def _buffers(modules: list[nn.Module], those: list[dict[str, Tensor]]) -> Iterator[None]:
-    """Modules with other buffers for a while; what happens to these is forgotten."""
-    kept = [dict(module._buffers) for module in modules]
-    for module, other in zip(modules, those, strict=True):
+def _as_it_was(
+    modules: list[nn.Module], buffers: list[dict[str, Tensor]], modes: list[bool]
+) -> Iterator[None]:
+    """Modules with other buffers and modes for a while; what happens to these is forgotten."""
+    kept = [(dict(module._buffers), module.training) for module in modules]
+    for module, other, mode in zip(modules, buffers, modes, strict=True):
         module._buffers.update({name: t.clone() for name, t in other.items()})
+        module.training = mode
     try:
         yield
     finally:
-        for module, own in zip(modules, kept, strict=True):
+        for module, (own, mode) in zip(modules, kept, strict=True):
             module._buffers.update(own)
+            module.training = mode

@@ -40,6 +40,12 @@ def _write(path: Path, png: bytes) -> None:
     "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
 )
 @click.option("--label", type=click.IntRange(0), help="Class of all images, for priors that know classes.")
+@click.option(
+    "--readjust",
+    type=click.IntRange(1),
+    metavar="N",
+    help="First estimate batch-norm statistics anew, from N batches of samples at this temperature.",
+)
 @seed_
 @out_
 @device_
@@ -49,6 +55,7 @@ def sample(
     count: int,
     temperature: float,
     label: int | None,
+    readjust: int | None,
     seed: int,
     out: Path | None,
     device: str,
@@ -59,9 +66,14 @@ def sample(
     from vaebench.evaluation.pictures import save_samples
 
     folder, prepared, model = _opened(run, data_root, device)
+    if readjust:
+        from vaebench.evaluation.readjust import readjusted
+
+        model = readjusted(model, readjust, temperature, seed)
     images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch, label)
+    fresh = f"-r{readjust}" if readjust else ""
     of_class = "" if label is None else f"-class{label}"
-    path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}.png"
+    path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}{fresh}.png"
     save_samples(path, images, prepared.data.image.levels)
     click.echo(path)
 

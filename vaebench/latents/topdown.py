@@ -102,12 +102,14 @@ class TopDown(Latent):
     ) -> None:
         super().__init__()
         sides = tuple(max(level[1:]) for level in levels)
-        self.layout = layout.parse(layout.default(sides, int(blocks)) if blocks.isdecimal() else blocks)
+        each = tuple(dict.fromkeys(sides))
+        self.layout = layout.parse(layout.default(each, int(blocks)) if blocks.isdecimal() else blocks)
         used = list(dict.fromkeys(block.side for block in self.layout))
         if wrong := [h for h in used if h not in sides]:
-            raise UsageError(f"blocks: no encoder map of side {wrong[0]}; it has {list(sides)}")
-        self.level_of = {h: levels[sides.index(h)] for h in used}
-        self.feature_of = {h: sides.index(h) for h in used}
+            raise UsageError(f"blocks: no encoder map of side {wrong[0]}; it has {list(each)}")
+        # Of several maps of a side, the last is the deepest.
+        self.feature_of = {side: i for i, side in enumerate(sides) if side in used}
+        self.level_of = {side: levels[i] for side, i in self.feature_of.items()}
         self.start = nn.ParameterDict(
             {str(h): torch.zeros(1, *self.level_of[h]) for h in used if h <= no_bias_above}
         )

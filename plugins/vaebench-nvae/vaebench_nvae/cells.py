@@ -1,0 +1,119 @@
+"""The residual cells of NVAE (Vahdat & Kautz 2020, sec. 3.1 and fig. 3)."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from vaebench.blocks.recompute import recomputed
+
+RESIDUAL = 0.1
+"""What a cell adds to its skip is scaled by this."""
+MOMENTUM = 0.05
+"""Of the running statistics of batch normalisation."""
+LAST = 64
+"""Maps of this many places or more go through depthwise convolutions with their channels last: measured on
+CPU, the gradient of a 5x5 kernel takes half the time there, and longer on smaller maps."""
+
+
+def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
+    """A weight-normalised convolution, W = g·V/‖V‖ per output channel (Salimans & Kingma 2016)."""
+    return weight_norm(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2))
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that, given one value per channel, reads its running statistics in training too."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, momentum=MOMENTUM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class SqueezeExcite(nn.Module):
+    """Each channel scaled by σ(W₂ relu(W₁ mean(x))), with max(C/16, 4) hidden units (Hu et al. 2018)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.hidden = max(channels // 16, 4)
+        self.squeeze = nn.Linear(channels, self.hidden)
+        self.excite = nn.Linear(self.hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.excite(F.relu(self.squeeze(x.mean((2, 3))))).sigmoid()
+        return x * gate[:, :, None, None]
+
+
+class EncoderCell(nn.Module):
+    """x + 0.1·SE(BN-swish-3x3-BN-swish-3x3), (B, inputs, H, W) -> (B, outputs, H, W), or of half the size.
+
+    Where channels or size change, the skip is a 2x2 average and a 1x1 convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, halve: bool = False) -> None:
+        super().__init__()
+        self.halve = halve
+        self.bn1 = BatchNorm(inputs)
+        self.conv1 = conv(inputs, outputs, 3, 2 if halve else 1)
+        self.bn2 = BatchNorm(outputs)
+        self.conv2 = conv(outputs, outputs, 3)
+        self.se = SqueezeExcite(outputs)
+        self.skip = nn.Identity() if inputs == outputs else conv(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.bn1(x)))
+        h = self.se(self.conv2(F.silu(self.bn2(h))))
+        skip = F.avg_pool2d(x, 2) if self.halve else x
+        return torch.add(self.skip(skip), h, alpha=RESIDUAL)
+
+
+class DecoderCell(nn.Module):
+    """x + 0.1·SE(BN-1x1-BN-swish-5x5 depthwise-BN-swish-1x1-BN), (B, inputs, H, W) -> (B, outputs, *size).
+
+    The first 1x1 expands the channels; none of the three convolutions is weight-normalised. A cell that
+    enlarges does so after the expansion, which commutes with doubling and costs a quarter there; where
+    channels change, the skip is a 1x1 convolution.
+
+    :param size: the size to enlarge to, by nearest neighbour; None keeps the input's
+    """
+
+    def __init__(self, inputs: int, outputs: int, expand: int, size: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        hidden = inputs * expand
+        self.size = size
+        self.bn1 = BatchNorm(inputs)
+        self.expand = nn.Conv2d(inputs, hidden, 1, bias=False)
+        self.bn2 = BatchNorm(hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 5, padding=2, groups=hidden, bias=False)
+        self.bn3 = BatchNorm(hidden)
+        self.project = nn.Conv2d(hidden, outputs, 1, bias=False)
+        self.bn4 = BatchNorm(outputs)
+        self.se = SqueezeExcite(outputs)
+        self.skip = nn.Identity() if inputs == outputs else conv(inputs, outputs, 1)
+
+    def _enlarged(self, x: Tensor) -> Tensor:
+        return x if self.size is None else F.interpolate(x, size=self.size, mode="nearest")
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.silu(self.bn2(self.expand(self.bn1(x))))
+        h = self._enlarged(h)
+        last = h.shape[2] * h.shape[3] >= LAST
+        h = h.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+        h = F.silu(self.bn3(self.depthwise(h)))
+        h = self.se(self.bn4(self.project(h)))
+        return torch.add(self._enlarged(self.skip(x)), h, alpha=RESIDUAL)
+
+
+def through(cells: Iterable[nn.Module], h: Tensor, recompute: bool) -> Tensor:
+    """``h`` through the cells in turn: the one place where cells are called.
+
+    :param recompute: keep what goes between the cells only, and compute what is inside again for the gradient
+    """
+    for cell in cells:
+        h = recomputed(recompute, cell, h)
+    return h
