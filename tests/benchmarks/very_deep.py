@@ -1,8 +1,8 @@
 """Seconds and memory per training step of a very deep VAE, beside the machine's matmul rate:
-python -m tests.benchmarks.very_deep [--threads 2] [--rounds 7] [--recompute] [--compile] [--channels-last]
+python -m tests.benchmarks.very_deep [--threads 2] [--rounds 7] [--recompute] [--compile]
 
-20 groups in six resolutions, 64 channels, 32 in the bottleneck, 16 latent channels, batch 32 of 1x32x32 binary
-pixels; encoder blocks 3, 3, 2, 2, 2, 1 and top-down blocks 5, 5, 4, 3, 2, 1 from fine to coarse. Three
+20 groups in six resolutions, 64 channels, 32 in the bottleneck, 16 latent channels, batch 32 of 1x32x32
+binary pixels; encoder blocks 3, 3, 2, 2, 2, 1 and top-down blocks 5, 5, 4, 3, 2, 1 from fine to coarse. Three
 networks take turns, so that what else the machine does falls on all alike:
 
 - ``paper``: ``enc=vdvae,latent=topdown,prior=own`` as composed.
@@ -179,7 +179,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--compile", action="store_true", help="where there is a C++ compiler")
-    parser.add_argument("--channels-last", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     torch.manual_seed(0)
@@ -187,8 +186,6 @@ def main() -> None:
     models: dict[str, nn.Module] = {"plain": Plain(), "small": small(), "paper": composed()}
     if asked.recompute:
         models["recompute"] = composed(Training(recompute=True))
-    if asked.channels_last:
-        models["channels-last"] = composed().to(memory_format=torch.channels_last)
     steps = {name: step_of(model, x) for name, model in models.items()}
     if asked.compile:
         models["compiled"] = composed()
