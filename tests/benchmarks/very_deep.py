@@ -2,8 +2,8 @@
 python -m tests.benchmarks.very_deep [--threads 2] [--rounds 7] [--recompute] [--compile]
 
 20 groups in six resolutions, 64 channels, 32 in the bottleneck, 16 latent channels, batch 32 of 1x32x32
-binary pixels; encoder blocks 3, 3, 2, 2, 2, 1 and top-down blocks 5, 5, 4, 3, 2, 1 from fine to coarse. Three
-networks take turns, so that what else the machine does falls on all alike:
+binary pixels; encoder blocks 3, 3, 2, 2, 2, 1 and top-down blocks 5, 5, 4, 3, 2, 1 from fine to coarse.
+Three networks take turns, so that what else the machine does falls on all alike:
 
 - ``paper``: ``enc=vdvae,latent=topdown,prior=own`` as composed.
 - ``small``: the same, but the last residual block of each group has 1x1 convolutions only, as
