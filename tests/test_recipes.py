@@ -15,6 +15,7 @@ from vaebench.spec import parse
 KNOWN = registry.load()
 SHIPPED = recipes.shipped()
 IMAGES = {
+    "digits": ImageShape(1, 8, 8, 17),
     "mnist-binary": ImageShape(1, 28, 28, 2),
     "cifar10": ImageShape(3, 32, 32),
     "folder:imagenet32,size=32": ImageShape(3, 32, 32),

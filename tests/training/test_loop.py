@@ -152,6 +152,17 @@ def test_steps_whose_gradient_is_not_finite_are_skipped_and_counted(tmp_path: Pa
     assert sick.average.n_averaged == 4
 
 
+def test_a_skipped_step_leaves_no_trace_in_batch_statistics(tmp_path: Path) -> None:
+    normed = model()
+    normed.encoder.net.append(nn.BatchNorm1d(8))  # type: ignore[union-attr,operator]
+    before = {k: t.clone() for k, t in normed.named_buffers()}
+    state = trainer(tmp_path, Training(batch=5, validate=0, skip=1e-9, skip_limit=4), of=normed).run()
+    assert state.skipped == 4
+    assert all(torch.equal(t, before[k]) for k, t in normed.named_buffers())
+    trainer(tmp_path / "taken", Training(batch=5, validate=0), total=1, of=normed).run()
+    assert not all(torch.equal(t, before[k]) for k, t in normed.named_buffers())
+
+
 def test_nothing_but_skips_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     settings = Training(batch=5, validate=0, skip=1e-9, skip_limit=4, checkpoint=1e-9)
     state = trainer(tmp_path, settings, total=100).run()

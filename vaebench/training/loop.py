@@ -160,6 +160,7 @@ class Trainer(Generic[M]):
         for group in self.rule.param_groups:
             group["lr"] = rate
         x = self.stream.at(state.step)
+        statistics = self._batch_statistics()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             loss, scored = self.model.loss(x, TorchNoise(), progress, self.stream.labels_at(state.step))
         self.rule.zero_grad(set_to_none=True)
@@ -168,6 +169,8 @@ class Trainer(Generic[M]):
         if not math.isfinite(norm) or (settings.skip and norm > settings.skip):
             state.skipped += 1
             state.skipped_in_a_row += 1
+            for own, before in statistics:
+                own.copy_(before)
         else:
             state.skipped_in_a_row = 0
             self.rule.step()
@@ -176,6 +179,11 @@ class Trainer(Generic[M]):
                 self.average.update_parameters(self.model)
         state.step += 1
         return loss.detach(), scored
+
+    def _batch_statistics(self) -> list[tuple[Tensor, Tensor]]:
+        """Batch normalisations' running statistics, which a forward pass changes, and copies of them."""
+        norms = (m for m in self.model.modules() if isinstance(m, nn.modules.batchnorm._NormBase))
+        return [(own, own.clone()) for norm in norms for own in norm.buffers()]
 
     def _validate(self, bound: Callable[[M], float]) -> None:
         state = self.state
