@@ -3,11 +3,12 @@
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.test_cli import Called, call  # noqa: F401 (a fixture)
 from tests.training.test_loop import Silent
-from vaebench import records, registry, runner, starting
+from vaebench import recording, records, registry, runner, runs, starting
 from vaebench.errors import UsageError
 from vaebench.recipes import Plan
 from vaebench.runs import RunFolder
@@ -170,3 +171,15 @@ def test_classes_are_sampled_one_by_one(
     assert Path(path.strip()).name == "samples-class3-t1-s0.png"
     assert call("sample", out, "--label", 10)[2] == "vaebench: class 10: classes are 0 to 9\n"
     assert "the prior of this run knows no classes" in call("sample", finished, "--label", 0)[2]
+
+
+def test_the_command_of_a_chain_of_runs_names_a_folder_for_each(finished: Path) -> None:
+    first = starting.base_of(RunFolder(finished), frozen=True)
+    request = RunFolder(finished).request()
+    second = msgspec.structs.replace(request, base=first)
+    third = msgspec.structs.replace(
+        request, base=runs.Base(weights_sha256="0" * 64, command=recording.command(second), frozen=False)
+    )
+    steps = recording.command(third).split(" && ")
+    assert [" --out base" in steps[0], " --out base1" in steps[1]] == [True, True]
+    assert [" refit base " in steps[1], " --from base1 " in steps[2]] == [True, True]

@@ -154,17 +154,19 @@ def command(request: Request) -> str:
     fitting = _said(request.fitting, FITTING, "fit.") if request.fitting else ()
     data = ["--data", request.data]
     seed = ["--seed", str(request.seed)]
+    before = request.base.command.count(" && ") if request.base else 0
+    folder = f"base{before or ''}"  # a base of a base is in a folder of its own
     if request.base and request.base.frozen:
         _, prior = request.compose.split(",prior=", 1)
         pieces = prior.split(",dec", 1)[0]
-        words = ["vaebench", "refit", "base", "--prior", pieces, *seed]
+        words = ["vaebench", "refit", folder, "--prior", pieces, *seed]
         said: Sequence[str] = (*fitting, *_said(request.scoring, Scoring()))
     else:
-        origin = ["--from", "base"] if request.base else []
+        origin = ["--from", folder] if request.base else []
         words = ["vaebench", "run", *origin, "--compose", request.compose, *data, *seed]
         said = (*_said(request.training, Training()), *fitting, *_said(request.scoring, Scoring()))
     for one in said:
         words += ["--set", one]
     if request.base is None:
         return shlex.join(words)
-    return f"{request.base.command} --out base && {shlex.join(words)}"
+    return f"{request.base.command} --out {folder} && {shlex.join(words)}"

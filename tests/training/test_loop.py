@@ -139,7 +139,7 @@ def test_steps_whose_gradient_is_not_finite_are_skipped_and_counted(tmp_path: Pa
     sick = trainer(tmp_path, settings, total=6, of=counted)
     healthy = sick.model.loss
 
-    def loss(x: Tensor, noise: Any, progress: Progress) -> Any:
+    def loss(x: Tensor, noise: Any, progress: Progress, labels: Any = None) -> Any:
         value, scored = healthy(x, noise, progress)
         return (value * math.nan if progress.step in (2, 3) else value), scored
 

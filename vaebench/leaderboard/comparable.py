@@ -34,6 +34,8 @@ class Protocol(NamedTuple):
     """K of the importance-weighted bound; None where no run depends on it."""
     fid: FidProtocol | None
     """None where no run measured it."""
+    start: str | None
+    """sha256 of the weights that training went on from; None from scratch, or with only a prior fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     What does not bind a run to a protocol does not part it from the others: a two-part or exact bound has no
     K, a run without FID no extractor. Such a run goes with the most runs that are alike in all else.
     """
-    alike = [(run.record.data, _budget(run.record)) for run in runs]
+    alike = [(run.record.data, _budget(run.record), _start(run.record)) for run in runs]
     own_fids = [_fid_protocol(run) for run in runs]
     samples = _settle(
         [_samples(run) for run in runs],
@@ -62,11 +64,16 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     )
     found: defaultdict[Protocol, list[Run]] = defaultdict(list)
     for run, at, k, fid in zip(runs, alike, samples, fids, strict=True):
-        found[Protocol(*at, k, fid)].append(run)
+        data, images, start = at
+        found[Protocol(data, images, k, fid, start)].append(run)
     return [
         Section(protocol, tuple(members))
         for protocol, members in sorted(found.items(), key=lambda item: (-len(item[1]), repr(item[0])))
     ]
+
+
+def _start(record: Record) -> str | None:
+    return record.base.weights_sha256 if record.base and not record.base.frozen else None
 
 
 def _samples(run: Run) -> int | None:

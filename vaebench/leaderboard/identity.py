@@ -16,18 +16,37 @@ class Run:
     record: Record
     scores: Scores
     recipe: bytes
-    """All that was run except the seed: composition, parts with their versions, training settings."""
+    """All that was run but the seed: composition, parts with their versions, settings, what it began from."""
     digest: str
 
 
+_LATER: tuple[tuple[str | None, str, object], ...] = (
+    (None, "fit", None),
+    (None, "base", None),
+    ("training", "recompute", False),
+)
+"""Fields that the first records lack, in a table or at the top, and the value that their absence means."""
+
+
 def digest(record: Record) -> str:
-    """SHA-256 of a record's content, whatever the order or spacing of its JSON."""
-    return hashlib.sha256(msgspec.json.encode(record, order="deterministic")).hexdigest()
+    """SHA-256 of a record's content, whatever the order or spacing of its JSON.
+
+    A field that came later and says nothing new is left out, so that an old record stays what it was.
+    """
+    said = msgspec.to_builtins(record, order="deterministic")
+    for table, name, absent in _LATER:
+        inner = said if table is None else said[table]
+        if inner.get(name) == absent:
+            inner.pop(name, None)
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 def recipe(record: Record) -> bytes:
     """See ``Run.recipe``."""
-    return msgspec.json.encode((record.composition, record.parts, record.training), order="deterministic")
+    fitting = record.fit.settings if record.fit else None
+    base = (record.base.command, record.base.frozen) if record.base else None
+    said = (record.composition, record.parts, record.training, fitting, base)
+    return msgspec.json.encode(said, order="deterministic")
 
 
 def file_name(record: Record) -> str:

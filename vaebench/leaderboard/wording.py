@@ -43,7 +43,8 @@ def facts(protocol: Protocol) -> tuple[str, ...]:
         f"{data.channels}×{data.height}×{data.width} pixels of {data.levels:,} levels",
         "not binarised" if data.binarisation is None else f"binarised: {plain(data.binarisation)}",
         f"{data.train:,} training, {data.validation:,} validation, {data.test:,} test images",
-        f"budget {protocol.images:,} images",
+        f"budget {protocol.images:,} images"
+        + (f", after those of weights {protocol.start[:16]}" if protocol.start else ""),
         "no K" if protocol.samples is None else f"K = {protocol.samples:,}",
         "no FID"
         if fid is None
