@@ -23,7 +23,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats per image, (B,), summed over the group."""
+        """log p(z) in nats per image, (B,), summed over the group; ValueError for z of another shape."""
 
     @property
     def mean(self) -> Tensor | None:
@@ -33,6 +33,12 @@ class Distribution(ABC):
 
 def _per_image(values: Tensor) -> Tensor:
     return values.flatten(1).sum(1)
+
+
+def _check_shape(z: Tensor, due: torch.Size) -> None:
+    """Another shape would broadcast to a wrong number."""
+    if z.shape != due:
+        raise ValueError(f"latents of shape {tuple(z.shape)} where {tuple(due)} is expected")
 
 
 class DiagonalNormal(Distribution):
@@ -54,6 +60,7 @@ class DiagonalNormal(Distribution):
         return self.location + self.log_std.exp() * (eps if temperature == 1.0 else temperature * eps)
 
     def log_prob(self, z: Tensor) -> Tensor:
+        _check_shape(z, self.location.shape)
         return _per_image(gaussian.log_density(z, self.location, self.log_std))
 
 
@@ -67,6 +74,7 @@ class StandardNormal(DiagonalNormal):
         return temperature * noise.normal(self.location)
 
     def log_prob(self, z: Tensor) -> Tensor:
+        _check_shape(z, self.location.shape)
         return _per_image(gaussian.log_density_standard(z))
 
 
@@ -80,6 +88,7 @@ class Codes(Distribution):
         return self.codes
 
     def log_prob(self, z: Tensor) -> Tensor:
+        _check_shape(z, self.codes.shape)
         same = (z == self.codes).flatten(1).all(1)
         return torch.zeros(len(z), device=z.device).masked_fill(~same, -torch.inf)
 
