@@ -39,6 +39,9 @@ ALLOWED = {
     "model": {"contracts", "distributions", "noise"},
     "compose": {"contracts", "errors", "model", "parameters", "registry", "settings", "spec"},
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
+    "testing": BASE
+    | {"compose", "evaluation", "model", "objectives", "parameters", "registry", "spec"}
+    | {"latents", "priors"},
     "evaluation": BASE
     | {"data", "datasets", "files", "model", "records", "registry", "runs", "settings", "training"},
 }

@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, parts, runs
+from vaebench.cli import board, check, parts, plugin, runs
 from vaebench.errors import VaebenchError
 
 
@@ -33,6 +33,8 @@ for command in (
     parts.show,
     board.leaderboard,
     board.submit,
+    check.check,
+    plugin.new_plugin,
 ):
     group.add_command(command)
 
