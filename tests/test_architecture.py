@@ -37,7 +37,9 @@ ALLOWED = {
     "datasets": {"contracts", "errors", "registry", "parameters"},
     "data": {"contracts", "errors", "parameters", "registry", "spec"},
     "model": {"contracts", "distributions", "noise"},
-    "compose": {"contracts", "errors", "model", "parameters", "registry", "settings", "spec"},
+    "defaults": {"contracts", "errors", "registry", "spec"},
+    "compose": {"contracts", "defaults", "errors", "model", "parameters", "registry", "settings", "spec"},
+    "imports": set(),
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
     "testing": BASE
     | {"compose", "evaluation", "model", "objectives", "parameters", "registry", "spec"}

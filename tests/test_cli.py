@@ -111,15 +111,31 @@ def test_eval_says_the_records_scores_again(finished: Path, call: Called) -> Non
     assert json.loads(out)["fid"]["outcome"] == "missing"
 
 
-def test_pictures_on_request(finished: Path, call: Called, tmp_path: Path) -> None:
-    for words in (
-        ["sample", finished, "--temperature", 0.5, "--count", 5],
-        ["reconstruct", finished, "--count", 3],
-    ):
-        path = tmp_path / f"{words[0]}.png"
-        code, out, _ = call(*words, "--out", path)
-        assert (code, out.strip()) == (0, str(path))
-        assert path.read_bytes().startswith(b"\x89PNG")
+def test_eval_settles_what_is_left_open_as_run_does(finished: Path, call: Called) -> None:
+    code, out, _ = call("eval", finished, "--set", "extractor=none", "--set", "samples=none", "--json")
+    assert code == 0
+    scored = json.loads(out)
+    assert scored["likelihood"]["samples"] == 100
+    assert scored["fid"]["extractor"] == "digits"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("samples", "--set samples: write KEY=VALUE"),
+        ("sampels=3", "did you mean samples?"),
+        ("extractor=mnits", "there is no extractor mnits"),
+        ("extractor=mnist", "extractor mnist is made for images of shape (1, 28, 28), not (1, 8, 8)"),
+    ],
+)
+def test_what_cannot_be_scored_is_said_before_scoring(
+    finished: Path, call: Called, setting: str, said: str
+) -> None:
+    code, out, err = call("eval", finished, "--set", setting)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "scoring with" not in err
+    assert err.count("\n") == 1
 
 
 def test_submit_and_leaderboard(finished: Path, call: Called, tmp_path: Path) -> None:
@@ -135,11 +151,11 @@ def test_submit_and_leaderboard(finished: Path, call: Called, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run"], "give --compose SPEC or --recipe FILE"),
+        (["run"], "give --compose SPEC, --recipe FILE or --from RUN"),
         (["run", "--compose", "encc=mlp"], "did you mean enc?"),
         (
             ["run", "--compose", "enc=mpl"],
-            "there is no encoder mpl; there are conv, mlp, resnet (did you mean mlp?)",
+            "(did you mean mlp?)",
         ),
         (
             ["run", "--compose", "enc=mlp,enc.hiden=3"],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from vaebench.noise import GivenNoise, ImageNoise, TorchNoise
+from vaebench.noise import GivenNoise, ImageNoise, TorchNoise, unit
 
 
 @given(st.integers(0, 2**62), st.integers(2, 9), st.integers(1, 8), st.permutations(range(9)))
@@ -66,6 +66,14 @@ def test_uniform_draws_have_finite_logits(dtype: torch.dtype) -> None:
     for noise in (ImageNoise(0, torch.arange(1000)), TorchNoise()):
         u = noise.uniform(torch.empty(1000, 1000, dtype=dtype))
         assert u.logit().isfinite().all()
+
+
+@given(st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(1, 2**12).map(lambda n: -n)))
+def test_any_64_bits_are_inside_the_open_interval(bits: int) -> None:
+    u = unit(torch.tensor([bits]))
+    assert 0 < u.item() < 1
+    assert torch.special.ndtri(u).isfinite().all()
+    assert abs(u.item() - (bits % 2**64 + 2**10) / 2**64) <= 2**-53
 
 
 def test_wrong_shapes_are_named() -> None:

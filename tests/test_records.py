@@ -107,3 +107,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Any) -> None:
         read(tmp_path / "absent")
     with pytest.raises(DamagedError, match=tmp_path.name):
         read(tmp_path)
+
+
+@laws
+@given(records)
+def test_a_record_from_before_perplexity_reads_and_is_the_same_record(record: Record) -> None:
+    if record.scores is None:
+        return
+    likelihood = msgspec.structs.replace(record.scores.likelihood, perplexity={})
+    bare = msgspec.structs.replace(
+        record, scores=msgspec.structs.replace(record.scores, likelihood=likelihood)
+    )
+    assert b'"perplexity"' not in to_json(bare)
+    assert b'"perplexity"' not in msgspec.json.encode(bare), "its digest is the one it had"
+    assert from_json(to_json(bare), "bare") == bare

@@ -9,12 +9,25 @@ def vaebench_components() -> list[Entry]:
         Entry("encoder", "mlp", "vaebench.encoders.mlp:Mlp", "fully connected layers"),
         Entry("encoder", "conv", "vaebench.encoders.conv:Conv", "strided convolutions"),
         Entry("encoder", "resnet", "vaebench.encoders.resnet:Resnet", "residual bottlenecks"),
+        Entry("encoder", "vdvae", "vaebench.encoders.vdvae:Vdvae", "the very deep VAE's layer strings"),
+        Entry("encoder", "none", "vaebench.encoders.none:NoEncoder", "for models without latents"),
         Entry("latent", "gaussian", "vaebench.latents.gaussian:Gaussian", "one group of normals"),
         Entry("latent", "topdown", "vaebench.latents.topdown:TopDown", "many groups, coarse to fine"),
+        Entry("latent", "vq", "vaebench.latents.vq:Vq", "codes, the codebook by gradient"),
+        Entry("latent", "ema-vq", "vaebench.latents.ema_vq:EmaVq", "codes, the codebook a moving average"),
+        Entry("latent", "none", "vaebench.latents.none:NoLatent", "the decoder alone"),
         Entry("prior", "normal", "vaebench.priors.normal:Normal", "standard or learned normal"),
+        Entry("prior", "own", "vaebench.priors.own:Own", "the latent layer's own conditional at the root"),
+        Entry("prior", "mog", "vaebench.priors.mog:Mog", "mixture of normals"),
+        Entry("prior", "vamp", "vaebench.priors.vamp:Vamp", "mixture of posteriors at pseudo-images"),
+        Entry("prior", "uniform", "vaebench.priors.uniform:Uniform", "every code alike"),
+        Entry("prior", "pixelcnn", "vaebench.priors.pixelcnn:PixelCnn", "gated PixelCNN over codes"),
+        Entry("prior", "none", "vaebench.priors.none:NoPrior", "for models without latents"),
         Entry("decoder", "mlp", "vaebench.decoders.mlp:Mlp", "fully connected layers"),
         Entry("decoder", "conv", "vaebench.decoders.conv:Conv", "enlarging convolutions"),
         Entry("decoder", "resnet", "vaebench.decoders.resnet:Resnet", "enlarging residual bottlenecks"),
+        Entry("decoder", "vdvae", "vaebench.decoders.vdvae:Vdvae", "a gain and a bias per channel"),
+        Entry("decoder", "pixelcnn", "vaebench.decoders.pixelcnn:PixelCnn", "pixel after pixel, seeing z"),
         Entry("likelihood", "bernoulli", "vaebench.likelihoods.bernoulli:Bernoulli", "binary pixels"),
         Entry("likelihood", "logistic", "vaebench.likelihoods.logistic:Logistic", "discretised logistic"),
         Entry(
@@ -27,6 +40,11 @@ def vaebench_components() -> list[Entry]:
             "likelihood", "categorical", "vaebench.likelihoods.categorical:Categorical", "a logit per level"
         ),
         Entry("objective", "elbo", "vaebench.objectives.elbo:Elbo", "evidence lower bound"),
+        Entry("objective", "beta", "vaebench.objectives.beta:Beta", "the rate weighed by beta"),
+        Entry(
+            "objective", "capacity", "vaebench.objectives.capacity:Capacity", "a rate that is set, in nats"
+        ),
+        Entry("objective", "iwae", "vaebench.objectives.iwae:Iwae", "importance-weighted bound"),
         Entry("extractor", "digits", "vaebench.evaluation.extractors.small:digits", "8x8 digits"),
         Entry(
             "extractor", "mnist", "vaebench.evaluation.extractors.small:mnist", "28x28 digits, grey or binary"

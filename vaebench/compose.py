@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vaebench.contracts import ImageShape, Part, Tags
+from vaebench.contracts import ImageShape, Part, Prior
+from vaebench.defaults import filled, lacking
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
 from vaebench.parameters import Parameter, convert, parameters_of, text
 from vaebench.registry import Registered, Registry
 from vaebench.settings import Training
 from vaebench.spec import SLOTS, Choice, Spec
-
-_DEFAULTS = {"enc": "resnet", "latent": "topdown", "prior": "normal", "obj": "elbo"}
 
 
 @dataclass(frozen=True)
@@ -31,27 +30,35 @@ class Composition:
     spec: Spec
     chosen: Mapping[str, Chosen]
     image: ImageShape
+    stand_in: Chosen | None = None
+    """What rules the latents while the rest trains, where the prior is fitted after it."""
 
-    def build(self, training: Training | None = None) -> Vae:
-        """The wired model, initialised from torch's generator; UsageError where a constructor refuses."""
+    def build(self, training: Training | None = None, *, stand_in: bool = False) -> Vae:
+        """The wired model, initialised from torch's generator; UsageError where a constructor refuses.
+
+        :param stand_in: with the stand-in for a prior that is fitted after the rest
+        """
         training = training or Training()
         image = self.image
         encoder = self._make("enc", image)
         latent = self._make("latent", encoder.levels, image)
-        return Vae(
+        model = Vae(
             image,
             encoder,
             latent,
-            self._make("prior", latent.groups, image),
+            self._make("prior", latent.groups, image, instead=self.stand_in if stand_in else None),
             self._make("dec", latent.out, image),
             self._make("lik", image),
             self._make("obj", latent.groups, image),
             training.shift,
             training.scale,
         )
+        for part in model.parts:
+            part.recompute = training.recompute
+        return model
 
-    def _make(self, slot: str, *given: Any) -> Any:
-        chosen = self.chosen[slot]
+    def _make(self, slot: str, *given: Any, instead: Chosen | None = None) -> Any:
+        chosen = instead or self.chosen[slot]
         try:
             return chosen.part(*given, **chosen.parameters)
         except UsageError as error:
@@ -63,12 +70,8 @@ def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
 
     Raises UsageError: an unknown parameter, a bad value, or parts that do not fit each other or the data.
     """
-    named = {slot: choice.name for slot, choice in spec.choices.items() if choice.name}
+    named = filled({s: c.name for s, c in spec.choices.items() if c.name}, image, registry)
     parts: dict[str, type[Part]] = {s: registry.resolve(SLOTS[s], n) for s, n in named.items()}
-    for slot in SLOTS:
-        if slot not in named:
-            named[slot] = _default(slot, named, parts, image, registry)
-            parts[slot] = registry.resolve(SLOTS[slot], named[slot])
     choices: dict[str, Choice] = {}
     chosen: dict[str, Chosen] = {}
     for slot, kind in SLOTS.items():
@@ -79,37 +82,22 @@ def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
         choices[slot] = Choice(named[slot], changed)
         chosen[slot] = Chosen(registry.get(kind, named[slot]), parts[slot], _filled(known, values))
     check_fit(parts, named, image, registry)
-    if getattr(parts["prior"], "fitted", "with") == "after":
-        raise UsageError(f"prior={named['prior']} is fitted after the rest, which a run cannot do yet")
-    return Composition(Spec(choices), chosen, image)
+    return Composition(Spec(choices), chosen, image, _stand_in(parts, named, image, registry))
 
 
-def _default(
-    slot: str,
-    named: Mapping[str, str],
-    parts: Mapping[str, type[Part]],
-    image: ImageShape,
-    registry: Registry,
-) -> str:
-    """What an open slot gets: a suggestion of the parts chosen so far, else what suits them."""
-    for part in parts.values():
-        if slot in part.suggests:
-            return part.suggests[slot]
-    if slot == "dec":
-        return named["enc"] if named["enc"] in registry.names("decoder") else "resnet"
-    if slot == "lik":
-        if "binary" in image.tags:
-            return "bernoulli"
-        return "logistic" if "many-channels" in image.tags else "logistic-mixture"
-    return _DEFAULTS[slot]
+def _stand_in(
+    parts: Mapping[str, type[Part]], named: Mapping[str, str], image: ImageShape, registry: Registry
+) -> Chosen | None:
+    prior = parts["prior"]
+    if not (issubclass(prior, Prior) and prior.fitted == "after"):
+        return None
+    part = registry.resolve("prior", prior.stand_in)
+    check_fit({**parts, "prior": part}, {**named, "prior": prior.stand_in}, image, registry)
+    return Chosen(registry.get("prior", prior.stand_in), part, _filled(parameters_of(part), {}))
 
 
 def _filled(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values.get(name, parameter.default) for name, parameter in known.items()}
-
-
-def _lacking(needs: Tags, offers: Tags) -> list[str]:
-    return sorted(need for need in needs if offers.isdisjoint(need.split("|")))
 
 
 def check_fit(
@@ -119,15 +107,15 @@ def check_fit(
     for slot, part in parts.items():
         for other, needs in part.needs.items():
             offers = image.tags if other == "data" else parts[other].offers
-            lacking = _lacking(needs, offers)
-            if not lacking:
+            missing = lacking(needs, offers)
+            if not missing:
                 continue
-            words = " and ".join(word.replace("|", " or ") for word in lacking)
+            words = " and ".join(word.replace("|", " or ") for word in missing)
             if other == "data":
                 has = ", ".join(sorted(image.tags))
                 raise UsageError(f"{slot}={names[slot]} needs {words} data; these are {has}")
             there = _loadable(registry, SLOTS[other])
-            fitting = [name for name, offer in there.items() if not _lacking(needs, offer.offers)]
+            fitting = [name for name, offer in there.items() if not lacking(needs, offer.offers)]
             raise UsageError(
                 f"{slot}={names[slot]} does not fit {other}={names[other]}: it needs {words} there; "
                 f"what offers that: {', '.join(fitting) or 'nothing installed'}"
@@ -145,8 +133,8 @@ def companions(registry: Registry, part: type[Part]) -> dict[str, list[str]]:
             found[slot] = [
                 name
                 for name, other in others.items()
-                if not _lacking(part.needs.get(slot, frozenset()), other.offers)
-                and not _lacking(other.needs.get(own or "", frozenset()), part.offers)
+                if not lacking(part.needs.get(slot, frozenset()), other.offers)
+                and not lacking(other.needs.get(own or "", frozenset()), part.offers)
             ]
     if "data" in part.needs:
         found["data"] = [" and ".join(sorted(part.needs["data"])).replace("|", " or ")]

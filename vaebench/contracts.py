@@ -63,7 +63,8 @@ class Part(nn.Module):
     """What every component is: a module that says what it offers and needs, so that pairs can be checked.
 
     ``offers`` are free words (in use: ``real``, ``codes``, ``density`` for a posterior that can be evaluated
-    at any z, ``pyramid``, ``single`` for one group, ``autoregressive``). ``needs`` maps a slot (``data`` too)
+    at any z, ``own-root`` for a layer with a p of its own for its root, ``pyramid``, ``single`` for one
+    group, ``autoregressive``). ``needs`` maps a slot (``data`` too)
     to words that the part there must offer, ``"a|b"`` for either. ``suggests`` names the part for a slot
     that is left open. All are read from the class before any tensor is made.
     """
@@ -75,13 +76,19 @@ class Part(nn.Module):
     """Authors, year and section that the part implements."""
     untrained: ClassVar[Mapping[str, str]] = {}
     """Parameters (by the start of their name) that no gradient reaches, and why."""
+    recompute: bool = False
+    """Set by the composition: keep few activations, and compute the others again for the gradient; see
+    ``vaebench.blocks.recompute``."""
 
     def penalties(self, progress: Progress) -> dict[str, Tensor]:
         """Named scalars that training adds to the mean loss (weight regularisers). Never nats."""
         return {}
 
-    def begin(self, images: Tensor) -> None:
-        """See some training images (N, C, H, W), integers, once, before a model is trained from scratch."""
+    def begin(self, images: Tensor, labels: Tensor | None) -> None:
+        """See the training images (N, C, H, W) and classes (N,) once, before training from scratch.
+
+        :raises UsageError: where the part cannot work with these
+        """
 
     def after_step(self) -> None:
         """Commit running statistics, once per optimiser step that was taken."""
@@ -134,6 +141,8 @@ class Prior(Part):
     covers: ClassVar[Literal["root", "every group"]] = "root"
     fitted: ClassVar[Literal["with", "after"]] = "with"
     stand_in: ClassVar[str] = "uniform"
+    classes: int = 0
+    """How many classes the root's density can be conditioned on, by ``Context.labels``."""
 
     @abstractmethod
     def at(self, group: int, context: Context) -> Distribution | None:

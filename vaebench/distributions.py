@@ -1,7 +1,8 @@
 """Distributions over one group of latents, and the rate KL(q‖p) by the pair of types."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -35,9 +36,9 @@ def _per_image(values: Tensor) -> Tensor:
     return values.flatten(1).sum(1)
 
 
-def _check_shape(z: Tensor, due: torch.Size) -> None:
-    """Another shape would broadcast to a wrong number."""
-    if z.shape != due:
+def check_shape(z: Tensor, due: Sequence[int]) -> None:
+    """ValueError for latents of another shape, which would broadcast to a wrong number."""
+    if tuple(z.shape) != tuple(due):
         raise ValueError(f"latents of shape {tuple(z.shape)} where {tuple(due)} is expected")
 
 
@@ -60,7 +61,7 @@ class DiagonalNormal(Distribution):
         return self.location + self.log_std.exp() * (eps if temperature == 1.0 else temperature * eps)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        _check_shape(z, self.location.shape)
+        check_shape(z, self.location.shape)
         return _per_image(gaussian.log_density(z, self.location, self.log_std))
 
 
@@ -74,7 +75,7 @@ class StandardNormal(DiagonalNormal):
         return temperature * noise.normal(self.location)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        _check_shape(z, self.location.shape)
+        check_shape(z, self.location.shape)
         return _per_image(gaussian.log_density_standard(z))
 
 
@@ -88,9 +89,31 @@ class Codes(Distribution):
         return self.codes
 
     def log_prob(self, z: Tensor) -> Tensor:
-        _check_shape(z, self.codes.shape)
+        check_shape(z, self.codes.shape)
         same = (z == self.codes).flatten(1).all(1)
         return torch.zeros(len(z), device=z.device).masked_fill(~same, -torch.inf)
+
+
+class UniformCodes(Distribution):
+    """p(code) = 1/K, independently at every place: log p(z) = −n·log K for n places.
+
+    :param zeros: of the group's shape and batch, (B, *shape), floating; its values are not read
+    """
+
+    def __init__(self, zeros: Tensor, codes: int) -> None:
+        self.zeros = zeros
+        self.codes = codes
+
+    def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
+        """Any temperature leaves it uniform."""
+        u = noise.uniform(self.zeros.double())  # in float32, u·K could round up to K
+        return (u * self.codes).long()
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        check_shape(z, self.zeros.shape)
+        wrong = ((z < 0) | (z >= self.codes)).flatten(1).any(1)
+        places = self.zeros[0].numel()
+        return self.zeros.new_full((len(z),), -places * math.log(self.codes)).masked_fill(wrong, -torch.inf)
 
 
 ClosedForm = Callable[[Any, Any], Tensor]

@@ -1,12 +1,17 @@
 """The composed model: per-image terms in nats, samples and reconstructions. No branch on a part's name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 from vaebench.contracts import (
+    Context,
     Decoder,
     Encoder,
     Generate,
+    Given,
     ImageShape,
     Infer,
     Latent,
@@ -17,10 +22,24 @@ from vaebench.contracts import (
     Prior,
     Progress,
     Scored,
+    Source,
     Walk,
 )
 from vaebench.distributions import Distribution
 from vaebench.noise import Noise
+
+
+@contextmanager
+def _as_in_evaluation(*parts: nn.Module) -> Iterator[None]:
+    """Running statistics are read, not updated, and dropout is off; every module's mode is put back."""
+    modes = [(module, module.training) for part in parts for module in part.modules()]
+    for module, _ in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 class Vae(nn.Module):
@@ -62,8 +81,13 @@ class Vae(nn.Module):
         return (x.to(self.shift.dtype) - self.shift) / self.scale
 
     def root_posterior(self, images: Tensor) -> Distribution:
-        """q(z_root | pseudo-images in 0 .. levels-1), for priors made of posteriors."""
-        return self.latent.root(self.encoder(self.normalise(images)))
+        """q(z_root | pseudo-images in 0 .. levels-1), for priors made of posteriors.
+
+        In training too it is the posterior of evaluation: of each pseudo-image alone, whatever is in the
+        batch, and without a trace in running statistics.
+        """
+        with _as_in_evaluation(self.encoder, self.latent):
+            return self.latent.root(self.encoder(self.normalise(images)))
 
     def forward(self, x: Tensor, noise: Noise, samples: int = 1) -> Scored:
         """Per-image terms of integer images x (B, C, H, W), ``samples`` draws of z each.
@@ -82,7 +106,14 @@ class Vae(nn.Module):
         log_p = self.output.log_prob(self.decoder(walk.features, x), x)
         return Scored(-log_p.reshape(-1, samples).T, walk.terms)
 
-    def loss(self, x: Tensor, noise: Noise, progress: Progress) -> tuple[Tensor, Scored]:
+    def begin(self, images: Tensor, labels: Tensor | None) -> None:
+        """Let every part see the training images, once, before training from scratch."""
+        for part in self.parts:
+            part.begin(images, labels)
+
+    def loss(
+        self, x: Tensor, noise: Noise, progress: Progress, labels: Tensor | None = None
+    ) -> tuple[Tensor, Scored]:
         """What a training step minimises: the objective's mean over images plus all penalties."""
         scored = self(x, noise, self.objective.samples)
         per_image = self.objective(scored, progress)
@@ -103,9 +134,16 @@ class Vae(nn.Module):
         """The latents of integer images x: a walk with z ~ q(z|x)."""
         return self.latent.walk(self.encoder(self.normalise(x)), Infer(), self.prior, noise, len(x))
 
-    def sample(self, count: int, noise: Noise, temperature: float = 1.0) -> Tensor:
-        """``count`` images x ~ p(x|z), z ~ p(z), int64 (count, C, H, W)."""
-        walk = self.latent.walk(None, Generate(temperature), self.prior, noise, count)
+    def sample(
+        self, count: int, noise: Noise, temperature: float = 1.0, labels: Tensor | None = None
+    ) -> Tensor:
+        """``count`` images x ~ p(x|z), z ~ p(z), int64 (count, C, H, W); of the classes (count,) if given."""
+        source: Source = Generate(temperature)
+        if labels is not None:
+            root = self.prior.at(0, Context(count, (), noise, labels))
+            assert root is not None, "a prior with classes covers the root"
+            source = Given([root.sample(noise, temperature)], temperature)
+        walk = self.latent.walk(None, source, self.prior, noise, count)
         return self.decoder.sample(walk.features, self.output, noise)
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:

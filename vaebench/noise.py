@@ -42,6 +42,11 @@ class TorchNoise(Noise):
         return _open(torch.empty_like(like).uniform_(generator=self.generator))
 
 
+def unit(bits: Tensor) -> Tensor:
+    """64 random bits (int64) -> the midpoint of one of 2⁵³ equal parts of (0, 1), float64; never 0 or 1."""
+    return ((_shift(bits, 11).to(torch.float64) + 0.5) * 2.0**-53).clamp(max=1 - 2.0**-53)
+
+
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15, 2^64 over the golden ratio, as int64
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
@@ -83,7 +88,7 @@ class ImageNoise(Noise):
         key = _mix((self.key + self.draws) * _GOLDEN)
         count = torch.arange(1, like[0].numel() + 1, device=key.device, dtype=torch.int64)
         bits = _mix(key[:, None] + count * _GOLDEN)
-        return ((_shift(bits, 11).to(torch.float64) + 0.5) * 2.0**-53).reshape(like.shape).to(like.device)
+        return unit(bits).reshape(like.shape).to(like.device)
 
     def normal(self, like: Tensor) -> Tensor:
         return torch.special.ndtri(self._uniform64(like)).to(like.dtype)

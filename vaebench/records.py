@@ -54,7 +54,7 @@ class Estimate(_Base, frozen=True, kw_only=True):
     bits_per_dim_se: float
 
 
-class Likelihood(_Base, frozen=True, kw_only=True):
+class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
     """The negative log-likelihood of the test split: upper bounds, every image counted."""
 
     images: int
@@ -74,6 +74,8 @@ class Likelihood(_Base, frozen=True, kw_only=True):
     active_units: dict[str, int]
     """Group -> units whose posterior mean has variance over images above 0.01; live codes for codes."""
     units: dict[str, int]
+    perplexity: dict[str, float] = msgspec.field(default_factory=dict)
+    """Group of codes -> exp of the entropy of its codes' use over the test images and places: 1 to K."""
 
 
 class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured"):
@@ -126,6 +128,27 @@ class Budget(_Base, frozen=True, kw_only=True):
     best_step: int | None = None
 
 
+class Fit(_Base, frozen=True, kw_only=True):
+    """What fitting a prior after the rest spent, beside the budget."""
+
+    settings: Training
+    images: int
+    steps: int
+    skipped: int
+    seconds: float
+    stopped: Literal["budget", "patience", "diverged"]
+    best_step: int | None = None
+
+
+class Base(_Base, frozen=True, kw_only=True):
+    """The run whose weights this one started from."""
+
+    weights_sha256: Sha256
+    command: str
+    frozen: bool
+    """Only the prior was fitted anew."""
+
+
 class Environment(_Base, frozen=True, kw_only=True):
     """Where it ran."""
 
@@ -154,6 +177,8 @@ class Record(_Base, frozen=True, kw_only=True):
     scores: Scores | None
     """None where the run diverged."""
     budget: Budget
+    fit: Fit | None = None
+    base: Base | None = None
     weights_sha256: Sha256 | None = None
     """Of the weights that were scored."""
     environment: Environment

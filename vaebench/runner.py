@@ -1,40 +1,33 @@
 """One run, from what was asked to its record."""
 
 import contextlib
-import platform
-import resource
-import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
 import torch
+from torch import Tensor
 
-import vaebench
 from vaebench import data as data_room
-from vaebench import records
+from vaebench import recording, records, starting
 from vaebench.compose import Composition, resolve
 from vaebench.contracts import Dataset
-from vaebench.errors import DivergedError, UsageError
+from vaebench.errors import DamagedError, DivergedError, UsageError
 from vaebench.evaluation import scoring
-from vaebench.evaluation.extractors import ExtractorUnavailableError
-from vaebench.evaluation.likelihood import bounds, default_samples
+from vaebench.evaluation.likelihood import bounds
 from vaebench.files import write_atomic
 from vaebench.model import Vae
 from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.runs import Request, RunFolder
-from vaebench.settings import Training
+from vaebench.settings import FITTING, Training
 from vaebench.spec import parse, parse_data
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
 from vaebench.training.loop import Reporter, State, Trainer
+from vaebench.training.prior import PriorFit
 from vaebench.training.stream import Stream, derived_seed
 
 
@@ -67,23 +60,30 @@ def prepare(request: Request, registry: Registry, root: Path, device: str) -> Pr
     if training.lr is None:
         training = msgspec.structs.replace(training, lr=dataset.lr)
     model = composition.build(training)  # a constructor may refuse what it was given
-    scoring_ = request.scoring
-    if scoring_.samples is None:
-        scoring_ = msgspec.structs.replace(scoring_, samples=default_samples(model.latent.groups))
-    extractor = scoring_.extractor or dataset.extractor or "off"
-    if extractor != "off":
-        with contextlib.suppress(ExtractorUnavailableError):  # FID will be missing, and say why
-            make = registry.resolve("extractor", extractor)
-            make(scoring_.extractor_weights, where)(dataset.test.images[:1], dataset.image.levels)
-    scoring_ = msgspec.structs.replace(scoring_, extractor=extractor)
     canonical = Request(
         compose=str(composition.spec),
         data=str(data_spec),
         training=training,
-        scoring=scoring_,
+        scoring=scoring.settle(request.scoring, dataset, model.latent.groups, registry, where),
         seed=request.seed,
+        fitting=_fitting(request, composition, dataset),
+        base=request.base,
     )
     return Prepared(canonical, composition, dataset, where, root)
+
+
+def _fitting(request: Request, composition: Composition, dataset: Dataset) -> Training | None:
+    """How the prior is fitted, the data's budget where none is given; None where it learns with the rest."""
+    fitting = request.fitting
+    swapped = request.base is not None and request.base.frozen
+    if composition.stand_in is None and not swapped:
+        if fitting is not None:
+            raise UsageError("fit: these settings are for a prior that is fitted after the rest")
+        return None
+    fitting = fitting or FITTING
+    if fitting.steps is None and fitting.epochs is None:
+        fitting = msgspec.structs.replace(fitting, epochs=dataset.epochs)
+    return fitting
 
 
 def total_steps(training: Training, images: int) -> int:
@@ -99,42 +99,85 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
 
     Raises DivergedError after writing a record without scores.
     """
-    folder.write_request(prepared.request)
-    model, state = _train(prepared, folder, reporter)
-    weights = checkpoint.weights_sha256(model.state_dict())
-    scores = None
+    request = prepared.request
+    _begin(prepared, prepared.composition.build(request.training))  # a part may refuse the data: now
+    folder.write_request(request)
+    model, state, fit = _train(prepared, folder, reporter)
+    scores, weights = None, None
     began = time.monotonic()
-    if state.stopped != "diverged":
-        scores, images = scoring.score(model, prepared.data, prepared.request.scoring, registry, reporter)
-        scoring.draw_pictures(model, prepared.data, images, folder, prepared.request.scoring.noise_seed)
-    write_atomic(folder.history, msgspec.json.encode(state.history) + b"\n")
-    record = _record(prepared, folder, model, state, scores, time.monotonic() - began, weights)
-    write_atomic(folder.record, records.to_json(record))
+    if state.stopped != "diverged" and (fit is None or fit.stopped != "diverged"):
+        weights = checkpoint.weights_sha256(model.state_dict())
+        with contextlib.suppress(DivergedError):
+            scores, images = scoring.score(model, prepared.data, request.scoring, registry, reporter)
+            scoring.draw_pictures(model, prepared.data, images, folder, request.scoring)
+    history = {"training": state.history, "fit": fit.history if fit else []}
+    write_atomic(folder.history, msgspec.json.encode(history) + b"\n")
+    done = recording.record(
+        folder.path.name,
+        request,
+        prepared.composition,
+        prepared.data,
+        prepared.device,
+        state,
+        fit,
+        scores,
+        time.monotonic() - began,
+        sum(p.numel() for p in model.parameters()),
+        weights if scores else None,
+    )
+    write_atomic(folder.record, records.to_json(done))
     if scores is None:
-        kept = (
-            "the last good checkpoint is kept" if any(folder.checkpoints.glob("[0-9]*")) else "no checkpoint"
-        )
-        raise DivergedError(f"training diverged at step {state.step}; {kept}; see {folder.record}")
-    return record
+        at = f"step {state.step}" if fit is None else f"step {fit.step} of fitting the prior"
+        kept = any(folder.checkpoints.glob("[0-9]*"))
+        left = "the last good checkpoint is kept" if kept else "no checkpoint"
+        raise DivergedError(f"training diverged at {at}; {left}; see {folder.record}")
+    return done
 
 
-def _train(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> tuple[Vae, State]:
+def _begin(prepared: Prepared, model: Vae) -> None:
+    """Let the parts see the training images as a model sees them."""
+    torch.manual_seed(derived_seed(prepared.request.seed, "begin"))
+    model.begin(scoring.seen_train_images(prepared.data), prepared.data.train.labels)
+
+
+def _train(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> tuple[Vae, State, State | None]:
+    """The trained model, how its training went, and how the fit of its prior did where that comes after."""
+    request = prepared.request
+    fit: State | None = None
+    if request.fitting is None:
+        model, state = _train_all(prepared, folder, reporter, stand_in=False)
+    else:
+        state = _rest(prepared, folder, reporter)
+        if state.stopped == "diverged":
+            return prepared.composition.build(request.training), state, None
+        model, fit = _fit_prior(prepared, folder, reporter, request.fitting)
+    if "diverged" not in (state.stopped, fit.stopped if fit else ""):
+        steps = {"step": state.step, "fit": fit.step if fit else 0}
+        checkpoint.save(folder.weights, Checkpoint({"model": model.state_dict()}, steps))
+    return model.eval(), state, fit
+
+
+def _train_all(
+    prepared: Prepared, folder: RunFolder, reporter: Reporter, *, stand_in: bool
+) -> tuple[Vae, State]:
+    """The whole model, trained to the end of its budget."""
     request, dataset, device = prepared.request, prepared.data, prepared.device
-    training = request.training
+    training, protocol = request.training, request.scoring
     torch.manual_seed(derived_seed(request.seed, "initial weights"))
-    model = prepared.composition.build(training).to(device)
+    model = prepared.composition.build(training, stand_in=stand_in)
+    if request.base is None:
+        _begin(prepared, model)
+    else:
+        _take_start(model, folder, stand_in=stand_in)
     stream = Stream(dataset.train.images.to(device), training.batch, request.seed, dataset.draw)
     validation = dataset.validation.images.to(device)
 
     def bound(scored: Vae) -> float:
-        return (
-            -bounds(scored, validation, 1, request.scoring.score_batch, request.scoring.noise_seed)
-            .elbo.mean()
-            .item()
-        )
+        of_each = bounds(scored, validation, 1, protocol.score_batch, protocol.noise_seed)
+        return -of_each.elbo.mean().item()
 
     trainer = Trainer(
-        model,
+        model.to(device),
         stream,
         training,
         total_steps(training, len(stream.images)),
@@ -145,11 +188,89 @@ def _train(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> tuple[V
     )
     trainer.restore()
     state = trainer.run()
-    model = trainer.model
     if state.stopped != "diverged":
-        model.load_state_dict(trainer.final_weights())
-        checkpoint.save(folder.weights, Checkpoint({"model": model.state_dict()}, {"step": state.step}))
-    return model.eval(), state
+        trainer.model.load_state_dict(trainer.final_weights())
+    return trainer.model, state
+
+
+def _take_start(model: Vae, folder: RunFolder, *, stand_in: bool) -> None:
+    """Give a model the weights that its run starts from; a prior that is fitted after starts afresh."""
+    own = model.prior.state_dict(prefix=_PRIOR) if stand_in else {}
+    found = starting.weights(folder)
+    model.load_state_dict({n: t for n, t in found.items() if not (stand_in and n.startswith(_PRIOR))} | own)
+
+
+_PRIOR = "prior."
+
+
+def _rest(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> State:
+    """How training went of what a prior is fitted to, whose weights are then in the folder."""
+    if folder.rest.is_dir():
+        return State(**checkpoint.load(folder.rest).state)
+    model, state = _train_all(prepared, folder, reporter, stand_in=True)
+    if state.stopped != "diverged":
+        save_rest(folder, model.state_dict(), state)
+    return state
+
+
+def save_rest(folder: RunFolder, weights: Mapping[str, Tensor], state: State) -> None:
+    """Keep all weights but the prior's, and how they were trained, for a prior to be fitted to."""
+    rest = {name: tensor for name, tensor in weights.items() if not name.startswith(_PRIOR)}
+    checkpoint.save(folder.rest, Checkpoint({"model": rest}, asdict(state)))
+
+
+def take_rest(base: RunFolder, folder: RunFolder) -> None:
+    """Copy a finished run's weights, but for its prior's, into a new folder; once."""
+    if folder.rest.is_dir():
+        return
+    spent = records.read(base.record).budget
+    state = State(
+        step=spent.steps,
+        skipped=spent.skipped,
+        stopped=spent.stopped,
+        best_step=spent.best_step,
+        seconds=spent.train_seconds,
+    )
+    save_rest(folder, checkpoint.load(base.weights).tensors["model"], state)
+
+
+def _fit_prior(
+    prepared: Prepared, folder: RunFolder, reporter: Reporter, settings: Training
+) -> tuple[Vae, State]:
+    """The model with its prior fitted to the frozen rest that the folder holds."""
+    request, dataset, device = prepared.request, prepared.data, prepared.device
+    torch.manual_seed(derived_seed(request.seed, "initial prior"))
+    model = prepared.composition.build(request.training)
+    _begin(prepared, model)
+    absent, unknown = model.load_state_dict(checkpoint.load(folder.rest).tensors["model"], strict=False)
+    if unknown or any(not name.startswith(_PRIOR) for name in absent):
+        raise DamagedError(f"{folder.rest} holds the weights of another composition")
+    validation = dataset.validation.images.to(device)
+    labels = None if dataset.train.labels is None else dataset.train.labels.to(device)
+    stream = Stream(dataset.train.images.to(device), settings.batch, request.seed, dataset.draw, labels)
+    fit = PriorFit(model.to(device))
+    if not any(p.requires_grad for p in fit.parameters()):
+        return model, State(stopped="budget")  # a uniform prior, say: nothing to fit
+
+    def bound(fitted: PriorFit) -> float:
+        return fitted.rate(validation, request.scoring.score_batch, request.scoring.noise_seed)
+
+    trainer = Trainer(
+        fit,
+        stream,
+        settings,
+        total_steps(settings, len(stream.images)),
+        request.seed,
+        Store(folder.fit_checkpoints),
+        reporter,
+        bound if settings.validate and len(validation) else None,
+    )
+    trainer.restore()
+    reporter.say("fitting the prior to the frozen rest")
+    state = trainer.run()
+    if state.stopped != "diverged":
+        fit.load_state_dict(trainer.final_weights())
+    return model, state
 
 
 def load(folder: RunFolder, registry: Registry, root: Path, device: str) -> tuple[Prepared, Vae]:
@@ -163,125 +284,3 @@ def load(folder: RunFolder, registry: Registry, root: Path, device: str) -> tupl
     model = prepared.composition.build(request.training)
     model.load_state_dict(checkpoint.load(folder.weights).tensors["model"])
     return prepared, model.to(prepared.device).eval()
-
-
-def _record(
-    prepared: Prepared,
-    folder: RunFolder,
-    model: Vae,
-    state: State,
-    scores: records.Scores | None,
-    score_seconds: float,
-    weights: str,
-) -> Record:
-    request, dataset = prepared.request, prepared.data
-    images = state.step * request.training.batch
-    return Record(
-        run=folder.path.name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        status="diverged" if scores is None else "ok",
-        composition=request.compose,
-        parts={
-            slot: records.PartOrigin(
-                name=chosen.registered.entry.name,
-                package=chosen.registered.package,
-                package_version=chosen.registered.version,
-                parameters=dict(chosen.parameters),
-            )
-            for slot, chosen in prepared.composition.chosen.items()
-        },
-        data=records.Data(
-            spec=request.data,
-            name=dataset.name,
-            channels=dataset.image.channels,
-            height=dataset.image.height,
-            width=dataset.image.width,
-            levels=dataset.image.levels,
-            train=len(dataset.train.images),
-            validation=len(dataset.validation.images),
-            test=len(dataset.test.images),
-            checksum=dataset.checksum,
-            binarisation=dataset.binarisation,
-        ),
-        training=request.training,
-        scoring=request.scoring,
-        seed=request.seed,
-        scores=scores,
-        budget=records.Budget(
-            images=images,
-            steps=state.step,
-            skipped=state.skipped,
-            train_seconds=state.seconds,
-            images_per_second=images / state.seconds if state.seconds else 0.0,
-            score_seconds=score_seconds,
-            peak_memory_mb=_peak_memory_mb(prepared.device),
-            parameters=sum(p.numel() for p in model.parameters()),
-            stopped="budget" if state.stopped == "no" else state.stopped,
-            best_step=state.best_step,
-        ),
-        weights_sha256=weights,
-        environment=_environment(prepared.device),
-        command=command(request),
-    )
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _environment(device: torch.device) -> records.Environment:
-    packages = ("vaebench", "torch", "torchvision", "torch-fidelity", "numpy")
-    return records.Environment(
-        device=torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"cpu, {torch.get_num_threads()} threads",
-        platform=platform.platform(),
-        python=platform.python_version(),
-        versions={name: version(name) for name in packages},
-        git=_git_revision(),
-    )
-
-
-def _git_revision() -> str | None:
-    """The revision of vaebench's checkout, ``+changes`` where it has uncommitted ones; None if installed."""
-    here = Path(vaebench.__file__).parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        if git("ls-files", "__init__.py") != "__init__.py":
-            return None
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", ".") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def settings_said(room: msgspec.Struct) -> Sequence[str]:
-    """``key=value`` for what differs from the defaults."""
-    from vaebench.parameters import text
-
-    default = type(room)()
-    pairs = ((name, getattr(room, name)) for name in room.__struct_fields__)
-    return [f"{name}={text(value)}" for name, value in pairs if value != getattr(default, name)]
-
-
-def command(request: Request) -> str:
-    """The command line that asks for the same run."""
-    words = [
-        "vaebench",
-        "run",
-        "--compose",
-        request.compose,
-        "--data",
-        request.data,
-        "--seed",
-        str(request.seed),
-    ]
-    for said in (*settings_said(request.training), *settings_said(request.scoring)):
-        words += ["--set", said]
-    return shlex.join(words)

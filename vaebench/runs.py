@@ -14,6 +14,16 @@ from vaebench.settings import Scoring, Training
 from vaebench.spec import parse
 
 
+class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The finished run whose weights a run starts from."""
+
+    weights_sha256: str
+    command: str
+    """What reproduces it."""
+    frozen: bool
+    """Everything but the prior stays as it is: a prior is swapped; otherwise all is trained further."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that decides what a run computes, in canonical form."""
 
@@ -22,6 +32,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     training: Training
     scoring: Scoring
     seed: int
+    fitting: Training | None = None
+    """How a prior is fitted after the rest; None where it learns with it."""
+    base: Base | None = None
 
     @property
     def digest(self) -> str:
@@ -45,6 +58,11 @@ class RunFolder:
         self.request_file = path / "run.json"
         self.checkpoints = path / "checkpoints"
         self.weights = path / "weights"
+        self.start = path / "start"
+        """The weights that training starts from, where those are another run's."""
+        self.rest = path / "rest"
+        """What a prior is fitted to: trained here, or another run's."""
+        self.fit_checkpoints = path / "fit-checkpoints"
         self.record = path / "record.json"
         self.history = path / "history.json"
         self.samples = path / "samples.png"
@@ -68,7 +86,7 @@ class RunFolder:
         except Timeout:
             raise InUseError(f"{self.path} is in use by another process") from None
         try:
-            for folder in (self.path, self.checkpoints):
+            for folder in (self.path, self.checkpoints, self.fit_checkpoints):
                 clear_temporary(folder)
             yield
         finally:

@@ -51,6 +51,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         True
     )
     checkpoint: Annotated[float, Meta(gt=0, description="seconds between checkpoints")] = 60.0
+    recompute: Annotated[
+        bool, Meta(description="compute activations again for the gradient: less memory, more time")
+    ] = False
     shift: (
         Annotated[float, Meta(description="the encoder sees (x - shift) / scale; default: -1 to 1")] | None
     ) = None
@@ -79,5 +82,8 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         1.0
     )
 
+
+FITTING = Training(lr=1e-3, weight_decay=0.0, validate=1.0, patience=5)
+"""How a prior is fitted after the rest unless a setting ``fit.KEY`` says otherwise."""
 
 ROOMS: tuple[type[msgspec.Struct], ...] = (Training, Scoring)

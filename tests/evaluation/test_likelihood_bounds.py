@@ -83,3 +83,56 @@ def test_the_standard_error_covers_at_its_rate() -> None:
         inside += abs(found.nats - 100) <= 1.96 * found.nats_se
         assert math.isclose(found.bits_per_dim, found.nats / (784 * math.log(2)), rel_tol=1e-12)
     assert abs(inside / 400 - 0.95) < 0.04
+
+
+def codes_of_pixels() -> Vae:
+    """Three codes for images of 2x2 binary pixels, each code some image's."""
+    torch.manual_seed(0)
+    image = ImageShape(1, 2, 2, 2)
+    encoder = Mlp(image, hidden=6)
+    latent = FlatCodes(encoder.levels, image)
+    parts = (encoder, latent, CodePrior(latent.groups, image), MlpDecoder(latent.out, image, hidden=6))
+    model = Vae(image, *parts, Bernoulli(image), Elbo(latent.groups, image)).double().eval()
+    every = torch.tensor(list(itertools.product(range(2), repeat=4))).reshape(-1, 1, 2, 2)
+    with torch.no_grad():
+        e = latent.quantiser.project(model.encoder(model.normalise(every))[-1]).flatten(1)
+        latent.quantiser.codebook.copy_(e[[0, 5, 15]])
+    return model
+
+
+@pytest.mark.parametrize("samples", [1, 4, 9])
+@pytest.mark.parametrize("rows", [1, 3, 50])
+def test_every_image_is_seen_once(samples: int, rows: int) -> None:
+    model = codes_of_pixels()
+    x = torch.randint(0, 2, (13, 1, 2, 2))
+    seen: list[Tensor] = []
+    bounds(model, x, samples, rows, see=lambda scored, k: seen.append(scored.terms[0].z[::k]))
+    chosen = model.infer(x, None).terms[0].z  # type: ignore[arg-type]
+    assert torch.equal(torch.cat(seen), chosen)
+    found = score(model, x, samples, rows, 0)
+    counts = torch.bincount(chosen.flatten(), minlength=3).double()
+    entropy = -torch.special.xlogy(counts / 13, counts / 13).sum().item()
+    assert found.perplexity == {"codes": pytest.approx(math.exp(entropy), rel=1e-12)}
+    assert found.active_units == {"codes": int((counts > 0).sum())}
+    assert not score(linear_gaussian(2, 1), x[:, :, :1], 2, 50, 0).perplexity
+
+
+def test_scoring_computes_in_full_precision_and_leaves_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.backends import cudnn
+
+    def told() -> tuple[bool, bool, bool, str]:
+        matmul = torch.get_float32_matmul_precision()
+        return cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul
+
+    model, inside = codes_of_pixels(), []
+    model.encoder.register_forward_hook(lambda module, given, out: inside.append(told()))
+    for name, value in (("deterministic", False), ("benchmark", True), ("allow_tf32", True)):
+        monkeypatch.setattr(cudnn, name, value)
+    torch.set_float32_matmul_precision("high")
+    try:
+        outside = told()
+        bounds(model, torch.randint(0, 2, (3, 1, 2, 2)), 1)
+        assert inside == [(True, False, False, "highest")]
+        assert told() == outside == (False, True, True, "high")
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -123,6 +123,11 @@ class TwoCodes(Latent):
         second, bottom = level(1, self.bottom, joined, (first.z,))
         return Walk([first, second], (torch.cat([bottom, up], 1),))
 
+    def without(self, features: tuple[Tensor, ...], group: int) -> tuple[Tensor, ...]:
+        bottom, up = features[0].split(D, 1)
+        parts = [bottom, up.mul(0)] if group == 0 else [bottom.mul(0), up]
+        return (torch.cat(parts, 1),)
+
 
 class CodePrior(Prior):
     """``prior=pixelcnn``: rules every group of codes, the lower ones given the codes above."""

@@ -100,6 +100,7 @@ class Making:
             rate_per_group={self.text(): self.number()},
             active_units={"z": 3},
             units={"z": 8},
+            perplexity=self.chance.choice([{}, {self.text(): abs(self.number())}]),
         )
 
     def fid(self) -> Fid | Missing:

@@ -199,25 +199,6 @@ def test_a_bound_that_is_not_finite_is_divergence(tmp_path: Path) -> None:
     assert sick.run().stopped == "diverged"
 
 
-def test_only_the_parameters_given_are_trained(tmp_path: Path) -> None:
-    one = model()
-    stream = Stream(images(), 5, 0)
-    part = Trainer(
-        one,
-        stream,
-        Training(batch=5, lr=1e-3),
-        3,
-        0,
-        Store(tmp_path),
-        Silent(),
-        parameters=list(one.decoder.parameters()),
-    )
-    before = {k: v.clone() for k, v in one.state_dict().items()}
-    part.run()
-    for name, value in one.state_dict().items():
-        assert torch.equal(value, before[name]) != name.startswith("decoder."), name
-
-
 def test_ema_is_its_formula(tmp_path: Path) -> None:
     settings = Training(batch=5, ema=0.8, validate=0, keep_best=False, lr=0.05)
     one = trainer(tmp_path, settings, total=4)

@@ -43,9 +43,12 @@ class Bottleneck(nn.Module):
         with torch.no_grad():
             self.c4.weight.mul_(last_scale)
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.c1(F.gelu(x))
+    def inner(self, h: Tensor) -> Tensor:
+        """What follows the first convolution, for blocks that share it or its input."""
         h = self.c2(F.gelu(h))
         h = self.c3(F.gelu(h))
-        h = self.c4(F.gelu(h))
+        return self.c4(F.gelu(h))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.inner(self.c1(F.gelu(x)))
         return x + h if self.residual else h

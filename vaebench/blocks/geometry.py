@@ -1,5 +1,8 @@
 """Sizes of feature maps between an image and a vector."""
 
+import torch.nn.functional as F
+from torch import Tensor
+
 from vaebench.contracts import ImageShape
 
 Size = tuple[int, int]
@@ -11,3 +14,9 @@ def halvings(image: ImageShape, smallest: int) -> tuple[Size, ...]:
     while max(sizes[-1]) > smallest:
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
     return tuple(sizes)
+
+
+def fit_channels(x: Tensor, channels: int) -> Tensor:
+    """Crop or zero-pad the channels of (B, C, H, W)."""
+    missing = channels - x.shape[1]
+    return x[:, :channels] if missing <= 0 else F.pad(x, (0, 0, 0, 0, 0, missing))

@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, check, parts, plugin, runs
+from vaebench.cli import board, check, imports, parts, pictures, plugin, rates, refit, runs
 from vaebench.errors import VaebenchError
 
 
@@ -26,9 +26,16 @@ def group() -> None:
 
 for command in (
     runs.run,
+    refit.refit,
     runs.evaluate,
-    runs.sample,
-    runs.reconstruct,
+    pictures.sample,
+    pictures.reconstruct,
+    pictures.morph,
+    pictures.traverse,
+    pictures.latents,
+    pictures.codes,
+    rates.rates,
+    imports.import_,
     parts.list_,
     parts.show,
     board.leaderboard,

@@ -24,7 +24,7 @@ def _kind(word: str) -> str:
 def _complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from vaebench.hookspecs import KINDS
 
-    return [kind for kind in KINDS if kind.startswith(incomplete)]
+    return [kind for kind in (*KINDS, "recipes") if kind.startswith(incomplete)]
 
 
 def _complete_part(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -40,9 +40,14 @@ def _complete_part(context: click.Context, parameter: click.Parameter, incomplet
 def list_(kind: str | None, as_json: bool) -> None:
     """What there is to compose: every part and data set, and the package it comes from.
 
-    KIND is encoder, latent, prior, decoder, likelihood, objective, extractor or dataset.
+    KIND is encoder, latent, prior, decoder, likelihood, objective, extractor or dataset; recipes lists what
+    vaebench run --recipe NAME knows.
     """
     from vaebench import registry
+
+    if kind in ("recipe", "recipes"):
+        _list_recipes(as_json)
+        return
 
     known = registry.load()
     entries = known.entries(_kind(kind) if kind else None)
@@ -66,6 +71,17 @@ def list_(kind: str | None, as_json: bool) -> None:
         )
     for b in known.broken:
         click.echo(f"broken plugin: {b.plugin} of package {b.package}: {b.reason}", err=True)
+
+
+def _list_recipes(as_json: bool) -> None:
+    from vaebench import recipes
+
+    said = {name: recipes.summary(path) for name, path in recipes.shipped().items()}
+    if as_json:
+        click.echo(json.dumps(said, indent=2))
+        return
+    for name, summary in said.items():
+        click.echo(f"{name.ljust(max(map(len, said)))}  {summary}")
 
 
 @click.command()

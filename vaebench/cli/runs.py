@@ -1,33 +1,22 @@
-"""``vaebench run``, ``eval``, ``sample`` and ``reconstruct``."""
+"""``vaebench run`` and ``eval``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, settings_
 from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vaebench.contracts import Dataset
     from vaebench.recipes import Plan
     from vaebench.records import Record
     from vaebench.registry import Registry
+    from vaebench.runner import Prepared
     from vaebench.runs import Request, RunFolder
-
-_FOLDER = click.Path(path_type=Path, file_okay=False)
-_device = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
-_root = click.option(
-    "--data-root",
-    type=_FOLDER,
-    help="Where data sets live [default: $VAEBENCH_DATA or ~/.cache/vaebench/data].",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 def _complete_data(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -36,24 +25,35 @@ def _complete_data(context: click.Context, parameter: click.Parameter, incomplet
     return [name for name in registry.load().names("dataset") if name.startswith(incomplete)]
 
 
+def _complete_recipe(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from vaebench import recipes
+
+    return [name for name in recipes.shipped() if name.startswith(incomplete)]
+
+
 @click.command()
 @click.option("--compose", metavar="SPEC", help="slot=name and slot.parameter=value, separated by commas.")
-@click.option("--recipe", type=click.Path(path_type=Path, dir_okay=False), help="The same as a TOML file.")
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    shell_complete=_complete_recipe,
+    help="The same as a TOML file, or the name of a shipped one (vaebench list recipes).",
+)
+@click.option("--from", "base", type=FOLDER, help="Start from the weights of RUN, a finished run's folder.")
 @click.option("--data", metavar="DATA", shell_complete=_complete_data, help="Data set [default: digits].")
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the training split.")
 @click.option("--seed", type=click.IntRange(0, 2**62), help="Of weights, order and noise [default: 0].")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of training or scoring."
-)
-@click.option("--out", type=_FOLDER, help="The run's folder [default: under runs/].")
+@settings_
+@click.option("--out", type=FOLDER, help="The run's folder [default: under runs/].")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
-@_device
-@_root
-@_json
+@device_
+@data_root_
+@as_json_
 def run(
     compose: str | None,
     recipe: Path | None,
+    base: Path | None,
     data: str | None,
     steps: int | None,
     epochs: float | None,
@@ -71,30 +71,35 @@ def run(
       vaebench run --compose enc=resnet,latent=topdown,prior=normal
       vaebench run --compose enc=mlp,latent=gaussian --data mnist-binary --epochs 30 --set lr=1e-3
       vaebench run --recipe mine.toml --seed 1
+      vaebench run --from runs/mine --data folder:photos --epochs 10
       vaebench run --resume --out runs/mine
     """
     from vaebench import recipes, registry
+    from vaebench.runs import RunFolder
 
     known = registry.load()
-    given = dict(word.partition("=")[::2] for word in settings)
-    if wrong := [word for word in settings if "=" not in word]:
-        raise UsageError(f"--set {wrong[0]}: write KEY=VALUE")
+    given = recipes.key_values(settings)
     given |= {k: str(v) for k, v in (("steps", steps), ("epochs", epochs)) if v is not None}
-    asked_again = resume and out is not None and compose is None and recipe is None
-    if not asked_again and (compose is None) == (recipe is None):
-        raise UsageError("give --compose SPEC or --recipe FILE (or --resume --out RUN to go on with a run)")
+    asked_again = resume and out is not None and compose is None and recipe is None and base is None
+    if not asked_again and ((compose is not None and recipe is not None) or not (compose or recipe or base)):
+        raise UsageError(
+            "give --compose SPEC, --recipe FILE or --from RUN (or --resume --out RUN to go on with a run)"
+        )
     plan = recipes.Plan()
     if recipe is not None:
-        plan = recipes.read(recipe)
+        plan = recipes.read(recipes.find(recipe))
+    elif base is not None:
+        plan = recipes.of_run(RunFolder(base).request())
     plan = plan.overridden(compose=compose, data=data, seed=seed, settings=given)
     if not asked_again:
         plan.check_names(known)
-    _run(known, plan, out, resume, asked_again, device, data_root, as_json)
+    _run(known, plan, base, out, resume, asked_again, device, data_root, as_json)
 
 
 def _run(
     known: "Registry",
     plan: "Plan",
+    base: Path | None,
     out: Path | None,
     resume: bool,
     asked_again: bool,
@@ -102,8 +107,7 @@ def _run(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    from vaebench import records, runner
-    from vaebench.cli.progress import reporter
+    from vaebench import runner
     from vaebench.data import default_root
     from vaebench.runs import RunFolder
 
@@ -115,11 +119,54 @@ def _run(
                 "--resume --out RUN goes on with what RUN was asked; leave the other options out"
             )
         prepared = runner.prepare(RunFolder(out).request(), known, root, device)
+    elif base is not None:
+        _run_from(RunFolder(base), known, plan, root, out, resume, device, as_json)
+        return
     else:
         prepared = runner.prepare(plan.request(), known, root, device)
+    start(prepared, out, resume, as_json, known)
+
+
+def _run_from(
+    base: "RunFolder",
+    known: "Registry",
+    plan: "Plan",
+    root: Path,
+    out: Path | None,
+    resume: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    import msgspec
+
+    from vaebench import runner, starting
+
+    request = msgspec.structs.replace(plan.request(), base=starting.base_of(base, frozen=False))
+    prepared = runner.prepare(request, known, root, device)
+    starting.check(base, prepared.composition.build(request.training), prepared.data.image)
+    start(prepared, out, resume, as_json, known, lambda made: starting.keep(base, made))
+
+
+def start(
+    prepared: "Prepared",
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    known: "Registry",
+    before: "Callable[[RunFolder], None]" = lambda folder: None,
+) -> None:
+    """Run what was prepared in its folder, held meanwhile, and say what came out.
+
+    :param before: puts into a new folder what the run starts from
+    """
+    from vaebench import records, runner
+    from vaebench.cli.progress import reporter
+    from vaebench.runs import RunFolder
+
     folder = RunFolder(out or Path("runs") / prepared.request.folder_name)
     with folder.locked():
         finished = _existing(folder, prepared.request, resume)
+        before(folder)
         said = reporter()
         for note in prepared.data.notes:
             said.say(note)
@@ -163,13 +210,13 @@ def _existing(folder: "RunFolder", request: "Request", resume: bool) -> "Record 
 
 
 @click.command("eval")
-@click.argument("run", type=_FOLDER)
+@click.argument("run", type=FOLDER)
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of scoring, as samples=1000."
 )
-@_device
-@_root
-@_json
+@device_
+@data_root_
+@as_json_
 def evaluate(
     run: Path, settings: tuple[str, ...], device: str, data_root: Path | None, as_json: bool
 ) -> None:
@@ -186,70 +233,14 @@ def evaluate(
     from vaebench.evaluation import scoring
     from vaebench.runs import RunFolder
 
-    changes = recipes.scoring_settings(dict(word.partition("=")[::2] for word in settings))
+    changes = recipes.scoring_settings(recipes.key_values(settings))
     known = registry.load()
     prepared, model = runner.load(RunFolder(run), known, data_root or default_root(), device)
-    protocol = msgspec.structs.replace(prepared.request.scoring, **changes)
-    scores, _ = scoring.score(model, prepared.data, protocol, known, reporter())
+    asked = msgspec.structs.replace(prepared.request.scoring, **changes)
+    protocol = scoring.settle(asked, prepared.data, model.latent.groups, known, prepared.device)
+    with reporter() as said:
+        scores, _ = scoring.score(model, prepared.data, protocol, known, said)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(scores), indent=2))
     else:
         click.echo("\n".join(scores_lines(scores)))
-
-
-@click.command()
-@click.argument("run", type=_FOLDER)
-@click.option("--count", type=click.IntRange(1), default=64, show_default=True, help="How many images.")
-@click.option(
-    "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
-)
-@_device
-@_root
-def sample(
-    run: Path,
-    count: int,
-    temperature: float,
-    seed: int,
-    out: Path | None,
-    device: str,
-    data_root: Path | None,
-) -> None:
-    """Draw images from the model in folder RUN and write a picture of them."""
-    from vaebench import registry, runner
-    from vaebench.data import default_root
-    from vaebench.evaluation import scoring
-    from vaebench.evaluation.pictures import save_samples
-    from vaebench.runs import RunFolder
-
-    folder = RunFolder(run)
-    prepared, model = runner.load(folder, registry.load(), data_root or default_root(), device)
-    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch)
-    path = out or folder.path / f"samples-t{temperature:g}-s{seed}.png"
-    save_samples(path, images, prepared.data.image.levels)
-    click.echo(path)
-
-
-@click.command()
-@click.argument("run", type=_FOLDER)
-@click.option("--count", type=click.IntRange(1), default=36, show_default=True, help="How many test images.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
-)
-@_device
-@_root
-def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root: Path | None) -> None:
-    """Put test images through the model in folder RUN and write a picture: images above, means below."""
-    from vaebench import registry, runner
-    from vaebench.data import default_root
-    from vaebench.evaluation import scoring
-    from vaebench.runs import RunFolder
-
-    folder = RunFolder(run)
-    prepared, model = runner.load(folder, registry.load(), data_root or default_root(), device)
-    path = out or folder.reconstructions
-    scoring.draw_reconstructions(model, prepared.data, path, prepared.request.scoring.noise_seed, count)
-    click.echo(path)

@@ -19,18 +19,20 @@ def _likelihood_lines(score: Likelihood) -> Iterator[str]:
         yield "             the prior's density is an estimate"
     split = f"rate {score.rate.nats:.2f} + distortion {score.distortion.nats:.2f} nats"
     yield f"-ELBO        {_both(score.elbo)} = {split}"
-    active = ", ".join(f"{n}/{score.units[g]}" for g, n in score.active_units.items())
-    if active:
+    real = {g: n for g, n in score.active_units.items() if g not in score.perplexity}
+    if active := ", ".join(f"{n}/{score.units[g]}" for g, n in real.items()):
         yield f"active units {active}"
+    for group, perplexity in score.perplexity.items():
+        live = f"{score.active_units[group]}/{score.units[group]} live"
+        yield f"codes        {group}: {live}, perplexity {perplexity:.1f}"
 
 
 def scores_lines(scores: Scores) -> list[str]:
     """The scores in words, one a line."""
     bits, histogram = scores.likelihood.nll.bits_per_dim, scores.histogram_bits_per_dim
     lines = [*_likelihood_lines(scores.likelihood)]
-    lines.append(
-        f"histogram    {histogram:.4f} bits/dim per pixel: the NLL is {1 - bits / histogram:.1%} below it"
-    )
+    side = f"{1 - bits / histogram:.1%} below" if bits < histogram else f"{bits / histogram - 1:.1%} above"
+    lines.append(f"histogram    {histogram:.4f} bits/dim per pixel: the NLL is {side} it")
     fid = scores.fid
     if isinstance(fid, Fid):
         lines.append(
@@ -51,6 +53,14 @@ def summary(record: Record, folder: RunFolder) -> str:
     if record.data.binarisation:
         lines.append(f"binarised    {record.data.binarisation}")
     lines += scores_lines(record.scores) if record.scores else ["status       diverged"]
+    if fit := record.fit:
+        lines.append(
+            f"prior        fitted afterwards: {fit.steps} steps, {fit.images} images in {fit.seconds:.1f} s"
+            + (", ended by patience" if fit.stopped == "patience" else "")
+        )
+    if record.base:
+        how = "the rest is that of" if record.base.frozen else "started from"
+        lines.append(f"base         {how} the weights {record.base.weights_sha256[:12]}")
     lines += [
         f"training     {spent.steps} steps, {spent.images} images in {spent.train_seconds:.1f} s "
         f"({spent.images_per_second:.0f}/s), {spent.parameters} parameters",

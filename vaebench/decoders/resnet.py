@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vaebench.blocks.bottleneck import Bottleneck
 from vaebench.blocks.growth import Start
+from vaebench.blocks.recompute import recomputed
 from vaebench.contracts import Decoder, ImageShape, Level
 
 
@@ -47,5 +48,5 @@ class Resnet(Decoder):
         for size, stage in zip(self.start.sizes, self.stages, strict=True):
             if h.shape[2:] != size:
                 h = F.interpolate(h, size=size, mode="nearest")
-            h = stage(h)
+            h = recomputed(self.recompute, stage, h)
         return h

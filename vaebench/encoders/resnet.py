@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vaebench.blocks.bottleneck import Bottleneck, conv
 from vaebench.blocks.geometry import halvings
+from vaebench.blocks.recompute import recomputed
 from vaebench.contracts import Encoder, ImageShape, Level, Tags
 
 
@@ -50,6 +51,6 @@ class Resnet(Encoder):
         for stage in self.stages:
             if maps:
                 h = F.avg_pool2d(h, 2, ceil_mode=True, count_include_pad=False)
-            h = stage(h)
+            h = recomputed(self.recompute, stage, h)
             maps.append(h)
         return tuple(maps)

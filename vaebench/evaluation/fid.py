@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vaebench.contracts import FeatureExtractor
 from vaebench.errors import UsageError
+from vaebench.evaluation.precision import full_precision
 from vaebench.files import write_atomic
 from vaebench.records import Fid
 
@@ -204,8 +205,7 @@ def score(
     for side, images in (("generated", generated), ("reference", reference)):
         if len(images) < MINIMUM:
             raise UsageError(f"FID needs at least {MINIMUM} {side} images, not {len(images)}")
-    # TF32 convolutions would make the number depend on the kind of GPU
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+    with full_precision():
         known = _reference(reference, levels, extractor, extractor_name, batch, seed)
         features = torch.cat(list(_features(generated, levels, extractor, batch))).double()
     fid, fid_extrapolated = extrapolate(features, known.moments, seed)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from vaebench import records
 from vaebench.contracts import Group, Scored, Term
+from vaebench.evaluation.codes import CodeUse
+from vaebench.evaluation.precision import full_precision
 from vaebench.maths.units import bits_per_dim
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
@@ -31,19 +33,19 @@ class Bounds:
 
 
 class _Activity:
-    """Over images: the variance of a group's posterior mean, or the codes that are in use."""
+    """Over images: the variance of a group's posterior mean, or the use of its codes."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
         self.count = 0
         self.total: Tensor | float = 0.0
         self.square: Tensor | float = 0.0
-        self.codes: set[int] = set()
+        self.use = None if group.codes is None else CodeUse(group.codes)
 
     def add(self, term: Term, samples: int) -> None:
         """Count the first sample of each image."""
-        if self.group.codes is not None:
-            self.codes.update(term.z[::samples].unique().tolist())
+        if self.use is not None:
+            self.use.add(term.z[::samples])
         elif term.q is not None and term.q.mean is not None:
             mean = term.q.mean[::samples].double()
             self.count += len(mean)
@@ -52,8 +54,10 @@ class _Activity:
 
     @property
     def active(self) -> int:
-        if self.group.codes is not None or not isinstance(self.total, Tensor):
-            return len(self.codes)
+        if self.use is not None:
+            return self.use.live
+        if not isinstance(self.total, Tensor):
+            return 0
         mean = self.total / self.count
         return int((self.square / self.count - mean.square() > ACTIVE).sum())
 
@@ -63,6 +67,7 @@ class _Activity:
 
 
 @torch.inference_mode()
+@full_precision()
 def bounds(
     model: Vae,
     images: Tensor,
@@ -76,7 +81,7 @@ def bounds(
 
     Noise belongs to image and sample, so ``rows`` (images × samples at a time) changes rounding only.
 
-    :param see: told of each batch's terms and its samples per image
+    :param see: told once of each image: the terms of its first samples, and how many samples that is
     :param tick: told how many images are done
     """
     step = min(samples, rows)
@@ -94,7 +99,7 @@ def bounds(
             distortions.append(scored.distortion.double())
             rates.append(scored.kl().double())
             elbos.append(-distortions[-1] - rates[-1].sum(0))
-            if see is not None:
+            if see is not None and first == 0:
                 see(scored, len(k))
         iwae = torch.logsumexp(torch.cat(weights), 0) - math.log(samples)
         done.append(
@@ -159,4 +164,5 @@ def score(
         rate_per_group={g.name: r.mean().item() for g, r in zip(groups, b.rates, strict=True)},
         active_units={a.group.name: a.active for a in activity},
         units={a.group.name: a.units for a in activity},
+        perplexity={a.group.name: a.use.perplexity for a in activity if a.use is not None},
     )

@@ -1,17 +1,21 @@
 """All that is measured of a trained model on a data set, under one protocol."""
 
+import contextlib
+import math
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import torch
 from torch import Tensor
 
 from vaebench import records
-from vaebench.contracts import Dataset
+from vaebench.contracts import Dataset, Group
+from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.histogram import histogram_bits_per_dim
-from vaebench.evaluation.pictures import save_reconstructions, save_samples
+from vaebench.evaluation.pictures import save_reconstructions, save_samples, spread
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 from vaebench.registry import Registry
@@ -30,6 +34,25 @@ class Watcher(Protocol):
     def count(self, what: str, done: int, total: int) -> None: ...
 
 
+def settle(
+    asked: Scoring, data: Dataset, groups: tuple[Group, ...], registry: Registry, device: torch.device
+) -> Scoring:
+    """A protocol with nothing left open, checked before anything is scored.
+
+    K is that of the groups, the extractor the data's own, or ``off`` where none fits them. An extractor whose
+    weights are not at hand is no error: FID will be missing, and say why.
+
+    :raises UsageError: for an unknown extractor, or one that is not made for such images
+    """
+    samples = likelihood.default_samples(groups) if asked.samples is None else asked.samples
+    name = asked.extractor or data.extractor or "off"
+    if name != "off":
+        with contextlib.suppress(ExtractorUnavailableError):
+            extractor = registry.resolve("extractor", name)(asked.extractor_weights, device)
+            extractor(data.test.images[:1], data.image.levels)
+    return msgspec.structs.replace(asked, samples=samples, extractor=name)
+
+
 def seen_train_images(data: Dataset) -> Tensor:
     """The training split as a model sees it: drawn once, from a fixed seed, where each draw is fresh."""
     if data.draw is None:
@@ -40,21 +63,35 @@ def seen_train_images(data: Dataset) -> Tensor:
 
 
 @torch.inference_mode()
-def generate(model: Vae, count: int, seed: int, temperature: float, rows: int) -> Tensor:
-    """``count`` images on the CPU; image i is the same whatever ``count`` and ``rows`` are."""
+def generate(
+    model: Vae, count: int, seed: int, temperature: float, rows: int, label: int | None = None
+) -> Tensor:
+    """``count`` images on the CPU, of one class where given; image i is the same whatever ``count`` and
+    ``rows`` are.
+
+    :raises UsageError: for a class that the prior does not know
+    """
+    known = model.prior.classes
+    if label is not None and label >= known:
+        there = f"classes are 0 to {known - 1}" if known else "the prior of this run knows no classes"
+        raise UsageError(f"class {label}: {there}")
     device = next(model.parameters()).device
     pieces = []
     for start in range(0, count, rows):
         numbers = torch.arange(start, min(start + rows, count), device=device)
         noise = ImageNoise(derived_seed(seed, "generate"), numbers)
-        pieces.append(model.sample(len(numbers), noise, temperature).cpu())
+        labels = None if label is None else torch.full_like(numbers, label)
+        pieces.append(model.sample(len(numbers), noise, temperature, labels).cpu())
     return torch.cat(pieces)
 
 
 def score(
     model: Vae, data: Dataset, settings: Scoring, registry: Registry, watcher: Watcher
 ) -> tuple[records.Scores, Tensor]:
-    """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated."""
+    """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated.
+
+    Raises DivergedError where the likelihood is not finite.
+    """
     device = next(model.parameters()).device
     assert settings.samples is not None
     test = data.test.images.to(device)
@@ -68,6 +105,8 @@ def score(
         settings.noise_seed,
         lambda done: watcher.count(what, done, len(test)),
     )
+    if not math.isfinite(likely.nll.nats):
+        raise DivergedError("the test bound is not finite")
     train = seen_train_images(data)
     wanted = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
     watcher.say(f"generating {wanted} images")
@@ -107,15 +146,20 @@ def _fid(
 
 
 @torch.inference_mode()
-def draw_reconstructions(model: Vae, data: Dataset, path: Path, seed: int, count: int = 36) -> None:
+def draw_reconstructions(
+    model: Vae, data: Dataset, path: Path, seed: int, rows: int, count: int = 36
+) -> None:
     """Write test images, spread over the split, and the means that the model gives their latents."""
-    spread = torch.linspace(0, len(data.test.images) - 1, min(count, len(data.test.images))).long()
-    x = data.test.images[spread].to(next(model.parameters()).device)
-    noise = ImageNoise(seed, torch.arange(len(x), device=x.device))
-    save_reconstructions(path, x.cpu(), model.reconstruct(x, noise).cpu(), data.image.levels)
+    x = data.test.images[spread(len(data.test.images), count)]
+    device = next(model.parameters()).device
+    means = [
+        model.reconstruct(x[part].to(device), ImageNoise(seed, part.to(device))).cpu()
+        for part in torch.arange(len(x)).split(rows)
+    ]
+    save_reconstructions(path, x, torch.cat(means), data.image.levels)
 
 
-def draw_pictures(model: Vae, data: Dataset, images: Tensor, folder: RunFolder, seed: int) -> None:
+def draw_pictures(model: Vae, data: Dataset, images: Tensor, folder: RunFolder, settings: Scoring) -> None:
     """Write the grids of samples and of reconstructions into the run's folder."""
     save_samples(folder.samples, images[:SHOWN], data.image.levels)
-    draw_reconstructions(model, data, folder.reconstructions, seed)
+    draw_reconstructions(model, data, folder.reconstructions, settings.noise_seed, settings.score_batch)

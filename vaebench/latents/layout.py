@@ -1,9 +1,9 @@
 """Which blocks a top-down path has: the very deep VAE's layer strings."""
 
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+from vaebench.blocks.layers import pieces
 from vaebench.errors import UsageError
 
 
@@ -21,17 +21,15 @@ def parse(text: str) -> tuple[Block, ...]:
     Raises UsageError where a piece is neither, or mixes in a state that no earlier block has made.
     """
     blocks: list[Block] = []
-    for piece in text.replace(" ", "").split(","):
-        match = re.fullmatch(r"([1-9]\d{0,4})([xm])([1-9]\d{0,4})", piece)
-        if match is None:
-            raise UsageError(f"blocks: {piece!r} is neither SIDExCOUNT nor SIDEmCOARSER, as in 1x2,4m1,4x3")
-        side, number = int(match[1]), int(match[3])
-        if match[2] == "x":
-            blocks += [Block(side)] * number
-        elif number >= side or all(b.side != number for b in blocks):
-            raise UsageError(f"blocks: {piece} mixes in side {number}, which is not a coarser one before it")
+    for piece in pieces(text, "m", "COARSER, as in 1x2,4m1,4x3"):
+        if piece.letter == "x":
+            blocks += [Block(piece.side)] * piece.number
+        elif piece.number >= piece.side or all(b.side != piece.number for b in blocks):
+            raise UsageError(
+                f"blocks: {piece.said} mixes in side {piece.number}, which is not a coarser one before it"
+            )
         else:
-            blocks.append(Block(side, number))
+            blocks.append(Block(piece.side, piece.number))
     return tuple(blocks)
 
 

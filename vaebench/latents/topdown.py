@@ -8,17 +8,13 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from vaebench.blocks.bottleneck import Bottleneck, conv
+from vaebench.blocks.geometry import fit_channels
+from vaebench.blocks.recompute import recomputed
 from vaebench.contracts import Context, Group, ImageShape, Latent, Level, Prior, Source, Tags, Term, Walk
 from vaebench.distributions import DiagonalNormal
 from vaebench.errors import UsageError
 from vaebench.latents import layout
 from vaebench.noise import Noise
-
-
-def _fit_channels(x: Tensor, channels: int) -> Tensor:
-    """Crop or zero-pad the channels of (B, C, H, W)."""
-    missing = channels - x.shape[1]
-    return x[:, :channels] if missing <= 0 else F.pad(x, (0, 0, 0, 0, 0, missing))
 
 
 class TopDownBlock(nn.Module):
@@ -40,18 +36,37 @@ class TopDownBlock(nn.Module):
             self.z_proj.weight.mul_(scale)
         self.residual = Bottleneck(width, hidden, width, residual=True, spatial=spatial, last_scale=scale)
 
-    def infer(self, state: Tensor, features: Tensor) -> DiagonalNormal:
-        """q(z_g | z_<g, x)."""
-        return DiagonalNormal(*self.posterior(torch.cat([state, features], 1)).chunk(2, 1))
+    def infer(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
+        """Mean and log std of q(z_g | z_<g, x); ``seen`` is GELU of the encoder's map."""
+        first = self.posterior.c1
+        h = F.conv2d(torch.cat([F.gelu(state), seen], 1), first.weight, first.bias)
+        return self.posterior.inner(h).chunk(2, 1)
 
-    def predict(self, state: Tensor) -> tuple[DiagonalNormal, Tensor]:
-        """p(z_g | z_<g), and the deterministic features that join the state."""
-        mean, log_std, features = self.prior(state).tensor_split([self.z_channels, 2 * self.z_channels], 1)
-        return DiagonalNormal(mean, log_std), features
+    def predict(self, state: Tensor) -> tuple[Tensor, ...]:
+        """Mean and log std of p(z_g | z_<g), and the deterministic features that join the state."""
+        return self._split(self.prior(state))
 
-    def update(self, state: Tensor, z: Tensor) -> Tensor:
-        """The state after z has joined it."""
-        return self.residual(state + self.z_proj(z))
+    def both(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
+        """What ``predict`` says, then what ``infer`` says, in fewer passes.
+
+        Both begin with a 1x1 convolution of the same GELU(state), which here is one convolution; that of the
+        posterior is the sum of its state's and its features' part, so that they are not copied to be joined.
+        """
+        p, q = self.prior.c1, self.posterior.c1
+        assert p.bias is not None
+        assert q.bias is not None
+        of_state, of_seen = q.weight.split([state.shape[1], seen.shape[1]], 1)
+        h = F.conv2d(F.gelu(state), torch.cat([p.weight, of_state]), torch.cat([p.bias, q.bias]))
+        h_p, h_q = h.split([p.out_channels, q.out_channels], 1)
+        h_q = h_q + F.conv2d(seen, of_seen)
+        return *self._split(self.prior.inner(h_p)), *self.posterior.inner(h_q).chunk(2, 1)
+
+    def _split(self, h: Tensor) -> tuple[Tensor, ...]:
+        return h.tensor_split([self.z_channels, 2 * self.z_channels], 1)
+
+    def update(self, state: Tensor, deterministic: Tensor, z: Tensor) -> Tensor:
+        """The state after the prior's features and z have joined it."""
+        return self.residual(state + deterministic + self.z_proj(z))
 
 
 class TopDown(Latent):
@@ -62,7 +77,7 @@ class TopDown(Latent):
     Σ_g KL(q(z_g|z_<g, x) ‖ p(z_g|z_<g)); the composed prior rules the root, the blocks' own the rest.
     """
 
-    offers: ClassVar[Tags] = frozenset({"real", "density"})
+    offers: ClassVar[Tags] = frozenset({"real", "density", "own-root"})
     needs: ClassVar[dict[str, Tags]] = {"enc": frozenset({"pyramid"})}
     paper = "Child 2021 (very deep VAE), sec. 3 and fig. 3"
     untrained: ClassVar[dict[str, str]] = {
@@ -126,7 +141,7 @@ class TopDown(Latent):
             state = torch.zeros(batch, *level, dtype=like.dtype, device=like.device)
         if block.mix is None:
             return state
-        coarser = _fit_channels(states[block.mix], level.channels)
+        coarser = fit_channels(states[block.mix], level.channels)
         return state + F.interpolate(coarser, size=level[1:], mode="nearest")
 
     def root(self, features: tuple[Tensor, ...]) -> DiagonalNormal:
@@ -134,22 +149,30 @@ class TopDown(Latent):
         h = features[self.feature_of[first.side]]
         block = self.blocks[0]
         assert isinstance(block, TopDownBlock)
-        return block.infer(self._state({}, first, len(h)), h)
+        return DiagonalNormal(*block.infer(self._state({}, first, len(h)), F.gelu(h)))
 
     def walk(
         self, features: tuple[Tensor, ...] | None, source: Source, prior: Prior, noise: Noise, batch: int
     ) -> Walk:
+        # Every block of a side reads the same map through the same GELU.
+        seen = {} if features is None else {s: F.gelu(features[i]) for s, i in self.feature_of.items()}
         states: dict[int, Tensor] = {}
         terms: list[Term] = []
         above: tuple[Tensor, ...] = ()
         for i, (place, block) in enumerate(zip(self.layout, self.blocks, strict=True)):
             assert isinstance(block, TopDownBlock)
             state = self._state(states, place, batch)
-            q = None if features is None else block.infer(state, features[self.feature_of[place.side]])
-            own, deterministic = block.predict(state)
-            p = prior.at(i, Context(batch, above, noise)) or own
+            q = None
+            if features is None:
+                mean, log_std, deterministic = block.predict(state)
+            else:
+                mean, log_std, deterministic, *of_q = recomputed(
+                    self.recompute, block.both, state, seen[place.side]
+                )
+                q = DiagonalNormal(*of_q)
+            p = prior.at(i, Context(batch, above, noise)) or DiagonalNormal(mean, log_std)
             z = source.pick(i, q, p, noise)
-            states[place.side] = block.update(state + deterministic, z)
+            states[place.side] = recomputed(self.recompute, block.update, state, deterministic, z)
             terms.append(Term(self.groups[i], z, q, p, above))
             above = (*above, z)
         return Walk(terms, (states[self.layout[-1].side],))

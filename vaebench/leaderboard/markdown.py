@@ -42,21 +42,9 @@ def fenced(lines: Sequence[str], indent: str) -> str:
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
     """A GitHub table. Cells are not padded: a longer one would rewrite every line of the file."""
-    from tabulate import DataRow, TableFormat, tabulate
-
     rule = "|" + "|".join("---:" if right else "---" for right in numeric) + "|"
-    line = DataRow("| ", " | ", " |")
-    style = TableFormat(
-        lineabove=None,
-        linebelowheader=lambda widths, aligns: rule,
-        linebetweenrows=None,
-        linebelow=None,
-        headerrow=line,
-        datarow=line,
-        padding=0,
-        with_header_hide=None,
-    )
-    return tabulate(rows, headers=titles, tablefmt=style, disable_numparse=True, numalign=None, stralign=None)
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
+    return "\n".join([lines[0], rule, *lines[1:]])
 
 
 def superscript(number: int) -> str:

@@ -1,1 +1,1 @@
-"""Objectives: per-image terms to the loss, one registered name per file."""
+"""Objectives: per-image terms to the loss, one registered name per file; two helpers are shared."""

@@ -167,8 +167,11 @@ class PartSubject(Subject):
                 raise NotTriedError(str(error)) from error
             model = model.double()
             shown = random_images(image, 16, seed)
-            for part in model.parts:
-                part.begin(shown)
+            try:
+                for part in model.parts:
+                    part.begin(shown, torch.zeros(len(shown), dtype=torch.int64))
+            except UsageError as error:
+                raise NotTriedError(str(error)) from error
         return model
 
     def part(self, model: Vae) -> Part:

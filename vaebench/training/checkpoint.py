@@ -19,6 +19,8 @@ from vaebench.files import write_folder_atomic
 Tensors = Mapping[str, Tensor]
 _MANIFEST = "manifest.json"
 _STATE = "state.json"
+KEPT = 2
+"""Checkpoints of a run that are on the disk: the newest, and one to fall back on."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,10 @@ def load(folder: Path) -> Checkpoint:
 
 
 class Store:
-    """The checkpoints of one run, named by their step; the last ``keep`` are kept."""
+    """The checkpoints of one run, named by their step; the last ``KEPT`` are kept."""
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.keep = keep
 
     def _folders(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("[0-9]*") if p.is_dir() and p.name.isdigit())
@@ -85,7 +86,7 @@ class Store:
     def save(self, step: int, checkpoint: Checkpoint) -> None:
         """Write the checkpoint of a step, then drop the oldest."""
         save(self.folder / f"{step:010d}", checkpoint)
-        for old in self._folders()[: -self.keep]:
+        for old in self._folders()[:-KEPT]:
             shutil.rmtree(old)
 
     def latest(self) -> tuple[Checkpoint | None, list[str]]:

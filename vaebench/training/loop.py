@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,10 @@ from vaebench.noise import TorchNoise
 from vaebench.settings import Training
 from vaebench.training import optimise
 from vaebench.training.checkpoint import Checkpoint, Store
+from vaebench.training.prior import PriorFit
 from vaebench.training.stream import Stream, derived_seed
 
-Bound = Callable[[Vae], float]
+M = TypeVar("M", bound=Vae | PriorFit)
 
 
 class Reporter(Protocol):
@@ -53,25 +54,23 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-class Trainer:
-    """Trains a model, or the part of it whose parameters are given, on a stream of images.
+class Trainer(Generic[M]):
+    """Trains a model, or a prior on the frozen rest of one, on a stream of images.
 
     :param total: steps to take
-    :param bound: the validation bound of a model, in nats per image; None: never validated
-    :param parameters: what is trained; default: all
+    :param bound: what validation measures, in nats per image; None: never validated
     """
 
     def __init__(
         self,
-        model: Vae,
+        model: M,
         stream: Stream,
         settings: Training,
         total: int,
         seed: int,
         store: Store,
         reporter: Reporter,
-        bound: Bound | None = None,
-        parameters: list[nn.Parameter] | None = None,
+        bound: Callable[[M], float] | None = None,
     ) -> None:
         self.model = model
         self.stream = stream
@@ -81,21 +80,19 @@ class Trainer:
         self.store = store
         self.reporter = reporter
         self.bound = bound
-        self.parameters = [p for p in (parameters or model.parameters()) if p.requires_grad]
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.rule = optimise.optimiser(self.parameters, settings)
         self.average = (
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
         )
         self.best: dict[str, Tensor] | None = None
         self.state = State()
-        self.device = next(model.parameters()).device
+        self.device = stream.images.device
 
     @property
-    def scored_model(self) -> Vae:
+    def scored_model(self) -> M:
         """The model whose weights count: the average where there is one."""
-        model = self.average.module if self.average else self.model
-        assert isinstance(model, Vae)
-        return model
+        return cast(M, self.average.module) if self.average else self.model
 
     def restore(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
@@ -164,7 +161,7 @@ class Trainer:
             group["lr"] = rate
         x = self.stream.at(state.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            loss, scored = self.model.loss(x, TorchNoise(), progress)
+            loss, scored = self.model.loss(x, TorchNoise(), progress, self.stream.labels_at(state.step))
         self.rule.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, settings.clip or math.inf).item()
@@ -180,7 +177,7 @@ class Trainer:
         state.step += 1
         return loss.detach(), scored
 
-    def _validate(self, bound: Bound) -> None:
+    def _validate(self, bound: Callable[[M], float]) -> None:
         state = self.state
         model = self.scored_model
         training = model.training

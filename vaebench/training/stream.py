@@ -18,12 +18,19 @@ class Stream:
 
     :param images: (N, C, H, W), on the device that trains
     :param draw: stored images -> as seen this time (fresh binarisation)
+    :param labels: (N,) classes, where the images have them
     """
 
     def __init__(
-        self, images: Tensor, batch: int, seed: int, draw: Callable[[Tensor], Tensor] | None = None
+        self,
+        images: Tensor,
+        batch: int,
+        seed: int,
+        draw: Callable[[Tensor], Tensor] | None = None,
+        labels: Tensor | None = None,
     ) -> None:
         self.images = images
+        self.labels = labels
         self.batch = batch
         self.seed = seed
         self.draw = draw
@@ -36,8 +43,8 @@ class Stream:
             self._order = {e: o for e, o in self._order.items() if e == epoch - 1} | {epoch: order}
         return self._order[epoch]
 
-    def at(self, step: int) -> Tensor:
-        """The images of a step, (B, C, H, W); seed torch's generator first if they are drawn afresh."""
+    def _places(self, step: int) -> Tensor:
+        """The numbers of a step's images, (B,)."""
         place, end, count = step * self.batch, (step + 1) * self.batch, len(self.images)
         pieces = []
         while place < end:
@@ -45,5 +52,13 @@ class Stream:
             taken = min(end - place, count - offset)
             pieces.append(self._permutation(epoch)[offset : offset + taken])
             place += taken
-        x = self.images[pieces[0] if len(pieces) == 1 else torch.cat(pieces)]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+    def at(self, step: int) -> Tensor:
+        """The images of a step, (B, C, H, W); seed torch's generator first if they are drawn afresh."""
+        x = self.images[self._places(step)]
         return x if self.draw is None else self.draw(x)
+
+    def labels_at(self, step: int) -> Tensor | None:
+        """The classes of a step's images, (B,); None where they have none."""
+        return None if self.labels is None else self.labels[self._places(step)]

@@ -27,13 +27,13 @@ def scores(model: Vae, x: Tensor, noise: ImageNoise, samples: int = 1) -> Tensor
 
 
 def train(model: Vae, image: ImageShape, steps: int, seed: int) -> dict[str, Tensor]:
-    """A few steps along the gradient's signs; the largest gradient of every parameter that was reached."""
+    """A few small steps down the gradient; the largest gradient of every parameter that was reached."""
     largest: dict[str, Tensor] = {}
     model.train()
     for step in range(1, steps + 1):
         x = random_images(image, 8, seed + step)
-        generator = torch.Generator().manual_seed(seed + step)
-        loss, _ = model.loss(x, TorchNoise(generator), Progress(step, steps))
+        torch.manual_seed(seed + step)  # as the trainer does: a step depends on seed and number alone
+        loss, _ = model.loss(x, TorchNoise(), Progress(step, steps))
         model.zero_grad()
         loss.backward()
         hold(loss.isfinite(), f"the loss of step {step} is not finite", loss.item(), "a finite number")
@@ -41,7 +41,7 @@ def train(model: Vae, image: ImageShape, steps: int, seed: int) -> dict[str, Ten
             for name, p in model.named_parameters():
                 if p.grad is not None:
                     largest[name] = torch.maximum(largest.get(name, loss.new_zeros(())), p.grad.abs().max())
-                    p.sub_(1e-3 * p.grad.sign())
+                    p.sub_(1e-3 * p.grad / (p.grad.square().mean().sqrt() + 1e-12))
         model.after_step()
     return largest
 

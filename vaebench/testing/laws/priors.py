@@ -49,7 +49,10 @@ def made(subject: PartSubject, groups: tuple[Group, ...], parameters: dict[str, 
         return DiagonalNormal(h.unflatten(1, shape), (0.3 * h.cos() - 0.5).unflatten(1, shape))
 
     prior.bind(posterior)
-    prior.begin(random_images(IMAGE, 16, seed))
+    try:
+        prior.begin(random_images(IMAGE, 16, seed), torch.zeros(16, dtype=torch.int64))
+    except UsageError as error:
+        raise NotTriedError(str(error)) from error
     shaken(prior, seed, 0.3)
     return prior
 

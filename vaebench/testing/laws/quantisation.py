@@ -55,7 +55,8 @@ def straight_through(subject: PartSubject, image: ImageShape, parameters: dict, 
 
 def asking_changes_no_code(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
     """In train mode too: what a batch teaches is committed by after_step, after its own look-up."""
-    model = composed(subject, image, parameters, seed).train()
+    model = subject.model(image, parameters, seed)
+    train(model, image, 1, seed)  # a codebook may start from the first batch
     x = random_images(image, 8, seed)
     with torch.no_grad():
         before = code_features(model)

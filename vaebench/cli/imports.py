@@ -1,0 +1,85 @@
+"""``vaebench import``: another project's weights as a run."""
+
+from pathlib import Path
+
+import click
+
+from vaebench.cli.options import FOLDER, data_root_, device_, settings_
+from vaebench.errors import UsageError
+
+
+@click.command("import")
+@click.argument("project")
+@click.argument("checkpoint", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--layout", help="The network that the project released under this name.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="The network as a TOML file, instead.")
+@click.option("--data", metavar="DATA", help="Data set [default: the layout's or recipe's].")
+@settings_
+@click.option("--out", type=FOLDER, help="The run's folder [default: under runs/].")
+@device_
+@data_root_
+def import_(
+    project: str,
+    checkpoint: Path,
+    layout: str | None,
+    recipe: Path | None,
+    data: str | None,
+    settings: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Make a run of PROJECT's weights in the file CHECKPOINT, to score, sample, and train further.
+
+    PROJECT is vdvae (openai/vdvae; layouts cifar10, imagenet32, imagenet64, ffhq256). CHECKPOINT is a torch
+    or safetensors file of named tensors, plain or averaged; nothing in it is executed.
+
+    \b
+      vaebench import vdvae cifar10-ema.th --layout cifar10 --out runs/released
+      vaebench eval runs/released --set samples=1
+      vaebench run --from runs/released --data folder:photos,size=32
+    """
+    import shlex
+
+    import msgspec
+
+    from vaebench import recipes, registry, runner, starting
+    from vaebench.data import default_root
+    from vaebench.imports import PROJECTS
+    from vaebench.registry import nearest
+    from vaebench.runs import Base, RunFolder
+    from vaebench.training.checkpoint import weights_sha256
+
+    if project not in PROJECTS:
+        raise UsageError(
+            f"{project} cannot be imported; {', '.join(PROJECTS)} can{nearest(project, PROJECTS)}"
+        )
+    layouts = PROJECTS[project].layouts
+    if (layout is None) == (recipe is None):
+        raise UsageError(f"give --layout, one of {', '.join(layouts)}, or --recipe FILE")
+    if layout is not None and layout not in layouts:
+        raise UsageError(f"--layout {layout}: one of {', '.join(layouts)}{nearest(layout, layouts)}")
+    plan = recipes.read(recipes.find(recipe or Path(layouts[layout or ""])))
+    plan = plan.overridden(compose=None, data=data, seed=None, settings=recipes.key_values(settings))
+    if plan.data is None:
+        raise UsageError("give --data: images of the size that these weights are for")
+    known = registry.load()
+    plan.check_names(known)
+    tensors = PROJECTS[project].translated(starting.read_tensors(checkpoint))
+    prepared = runner.prepare(plan.request(), known, data_root or default_root(), device)
+    model = prepared.composition.build(prepared.request.training)
+    starting.refuse_unfit(model, tensors, str(checkpoint))
+    model.load_state_dict(tensors)
+    named = ["--layout", layout] if layout is not None else ["--recipe", str(recipe)]
+    words = ["vaebench", "import", project, str(checkpoint), *named, "--data", str(plan.data)]
+    base = Base(weights_sha256=weights_sha256(model.state_dict()), command=shlex.join(words), frozen=False)
+    request = msgspec.structs.replace(prepared.request, base=base)
+    folder = RunFolder(out or Path("runs") / request.folder_name)
+    with folder.locked():
+        if folder.request_file.exists():
+            raise UsageError(f"{folder.path} holds a run already; give another --out")
+        starting.save_imported(folder, model.state_dict(), prepared.data.image)
+        folder.write_request(request)
+    click.echo(f"imported     {len(tensors)} tensors, {sum(t.numel() for t in tensors.values())} values")
+    click.echo(f"folder       {folder.path}")
+    click.echo(f"next         vaebench eval {folder.path}")

@@ -1,0 +1,29 @@
+"""Options that several verbs share."""
+
+from pathlib import Path
+
+import click
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+device_ = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+data_root_ = click.option(
+    "--data-root",
+    type=FOLDER,
+    help="Where data sets live [default: $VAEBENCH_DATA or ~/.cache/vaebench/data].",
+)
+as_json_ = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+settings_ = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of training or scoring."
+)
+seed_ = click.option(
+    "--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Of the noise."
+)
+out_ = click.option("--out", type=FILE, help="PNG [default: in the run's folder].")

@@ -1,0 +1,225 @@
+"""Pictures of a run: ``sample``, ``reconstruct``, ``morph``, ``traverse``, ``latents`` and ``codes``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from vaebench.cli.options import FOLDER, data_root_, device_, out_, seed_
+from vaebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vaebench.contracts import Group
+    from vaebench.model import Vae
+    from vaebench.runner import Prepared
+    from vaebench.runs import RunFolder
+
+
+def _opened(run: Path, data_root: Path | None, device: str) -> "tuple[RunFolder, Prepared, Vae]":
+    from vaebench import registry, runner
+    from vaebench.data import default_root
+    from vaebench.runs import RunFolder
+
+    folder = RunFolder(run)
+    return folder, *runner.load(folder, registry.load(), data_root or default_root(), device)
+
+
+def _write(path: Path, png: bytes) -> None:
+    from vaebench.files import write_atomic
+
+    write_atomic(path, png)
+    click.echo(path)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option("--count", type=click.IntRange(1), default=64, show_default=True, help="How many images.")
+@click.option(
+    "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
+)
+@click.option("--label", type=click.IntRange(0), help="Class of all images, for priors that know classes.")
+@seed_
+@out_
+@device_
+@data_root_
+def sample(
+    run: Path,
+    count: int,
+    temperature: float,
+    label: int | None,
+    seed: int,
+    out: Path | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Draw images from the model in folder RUN and write a picture of them."""
+    from vaebench.evaluation import scoring
+    from vaebench.evaluation.pictures import save_samples
+
+    folder, prepared, model = _opened(run, data_root, device)
+    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch, label)
+    of_class = "" if label is None else f"-class{label}"
+    path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}.png"
+    save_samples(path, images, prepared.data.image.levels)
+    click.echo(path)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option("--count", type=click.IntRange(1), default=36, show_default=True, help="How many test images.")
+@out_
+@device_
+@data_root_
+def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root: Path | None) -> None:
+    """Put test images through the model in folder RUN and write a picture: images above, means below."""
+    from vaebench.evaluation import scoring
+
+    folder, prepared, model = _opened(run, data_root, device)
+    path = out or folder.reconstructions
+    protocol = prepared.request.scoring
+    scoring.draw_reconstructions(model, prepared.data, path, protocol.noise_seed, protocol.score_batch, count)
+    click.echo(path)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option("--pairs", type=click.IntRange(1), default=8, show_default=True, help="Rows of the picture.")
+@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Images on a path.")
+@click.option(
+    "--groups",
+    metavar="NAME[,NAME]",
+    help="Groups of latents that move [default: all]; the others stay those of the first image.",
+)
+@click.option(
+    "--zero", metavar="NAME[,NAME]", help="Groups whose direct contribution to the decoder is set to zero."
+)
+@seed_
+@out_
+@device_
+@data_root_
+def morph(
+    run: Path,
+    pairs: int,
+    steps: int,
+    groups: str | None,
+    zero: str | None,
+    seed: int,
+    out: Path | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Walk from one test image to another through the latents of the model in folder RUN.
+
+    A row holds image A, the path, and image B. Reals are interpolated between posterior means; codes are
+    interpolated before quantisation, by the encoder's maps.
+    """
+    from vaebench.evaluation.latents import numbered
+    from vaebench.evaluation.paths import morph_png
+
+    folder, prepared, model = _opened(run, data_root, device)
+    there = model.latent.groups
+    numbered(there, None)
+    moving = range(len(there)) if groups is None else _numbers(there, "--groups", groups)
+    zeroed = () if zero is None else _numbers(there, "--zero", zero)
+    rows = prepared.request.scoring.score_batch
+    png = morph_png(model, prepared.data, pairs, steps, set(moving), set(zeroed), seed, rows)
+    _write(out or folder.path / "morph.png", png)
+
+
+def _numbers(groups: "Sequence[Group]", option: str, words: str) -> list[int]:
+    """The groups that an option names."""
+    from vaebench.evaluation.latents import numbered
+
+    names = [word.strip() for word in words.split(",") if word.strip()]
+    if not names:
+        raise UsageError(f"{option} {words}: write NAME[,NAME]")
+    return [numbered(groups, name) for name in names]
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option("--image", type=click.IntRange(0), default=0, show_default=True, help="Number of a test image.")
+@click.option("--group", metavar="NAME", help="Group of latents [default: the root].")
+@click.option("--rows", "dimensions", type=click.IntRange(1), help="Dimensions shown [default: 10 at most].")
+@click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Images in a row.")
+@seed_
+@out_
+@device_
+@data_root_
+def traverse(
+    run: Path,
+    image: int,
+    group: str | None,
+    dimensions: int | None,
+    steps: int,
+    seed: int,
+    out: Path | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Move one latent dimension a row, from -3 to 3 standard deviations of the prior, for one test image.
+
+    The dimensions whose posterior means vary most over test images come first.
+    """
+    from vaebench.evaluation.latents import numbered
+    from vaebench.evaluation.paths import traverse_png
+
+    folder, prepared, model = _opened(run, data_root, device)
+    number = numbered(model.latent.groups, group)
+    rows = prepared.request.scoring.score_batch
+    png = traverse_png(model, prepared.data, image, number, dimensions, steps, seed, rows)
+    _write(out or folder.path / "traverse.png", png)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--method", type=click.Choice(["pca", "tsne"]), default="pca", show_default=True, help="Projection."
+)
+@click.option("--count", type=click.IntRange(3), default=2000, show_default=True, help="Test images at most.")
+@click.option("--group", metavar="NAME", help="Group of latents [default: the root].")
+@seed_
+@out_
+@device_
+@data_root_
+def latents(
+    run: Path,
+    method: Literal["pca", "tsne"],
+    count: int,
+    group: str | None,
+    seed: int,
+    out: Path | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Show where test images lie in the latent space of the model in folder RUN, coloured by class.
+
+    Each point is an image's posterior mean; of codes, the histogram of its codes, whatever their places.
+    """
+    from vaebench.evaluation.charts import latents_png
+    from vaebench.evaluation.latents import numbered
+
+    folder, prepared, model = _opened(run, data_root, device)
+    number = numbered(model.latent.groups, group)
+    rows = prepared.request.scoring.score_batch
+    png = latents_png(model, prepared.data, number, count, method, seed, rows)
+    if prepared.data.test.labels is None:
+        click.echo(f"{prepared.data.name} has no classes: every point has the same colour", err=True)
+    _write(out or folder.path / f"latents-{method}.png", png)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@seed_
+@out_
+@device_
+@data_root_
+def codes(run: Path, seed: int, out: Path | None, device: str, data_root: Path | None) -> None:
+    """Show how often each code of the model in folder RUN is used over the test images."""
+    from vaebench.evaluation.charts import codes_png
+
+    folder, prepared, model = _opened(run, data_root, device)
+    png = codes_png(model, prepared.data, seed, prepared.request.scoring.score_batch)
+    _write(out or folder.path / "codes.png", png)

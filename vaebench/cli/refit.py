@@ -1,0 +1,69 @@
+"""``vaebench refit``: another prior on a trained model."""
+
+from pathlib import Path
+
+import click
+
+from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, settings_
+from vaebench.cli.runs import start
+from vaebench.errors import UsageError
+
+
+@click.command()
+@click.argument("base", metavar="RUN", type=FOLDER)
+@click.option(
+    "--prior", metavar="SPEC", required=True, help="As pixelcnn or pixelcnn,prior.width=32,prior.layers=4."
+)
+@click.option("--seed", type=click.IntRange(0, 2**62), help="Of the fit [default: RUN's].")
+@settings_
+@click.option("--out", type=FOLDER, help="The new run's folder [default: under runs/].")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted refit stopped.")
+@device_
+@data_root_
+@as_json_
+def refit(
+    base: Path,
+    prior: str,
+    seed: int | None,
+    settings: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    device: str,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Fit another prior to the latents of folder RUN, everything else frozen, and score the whole.
+
+    It becomes a run with a record of its own. Settings of the fit begin with fit., as in fit.epochs=10.
+
+    \b
+      vaebench refit runs/codes --prior pixelcnn --set fit.epochs=20
+      vaebench refit runs/flat --prior mog
+    """
+    import msgspec
+
+    from vaebench import recipes, registry, runner, starting
+    from vaebench.data import default_root
+    from vaebench.runs import RunFolder
+    from vaebench.spec import Spec, check_names, parse
+
+    known = registry.load()
+    new = parse(f"prior={prior}")
+    if set(new.choices) != {"prior"}:
+        raise UsageError(f"--prior {prior}: only the prior can be fitted anew")
+    check_names(new, known)
+    plan = recipes.Plan(settings=recipes.key_values(settings))
+    fit, protocol = plan.refit()
+    folder = RunFolder(base)
+    request = folder.request()
+    choices = {**parse(request.compose).choices, **new.choices}
+    asked = msgspec.structs.replace(
+        request,
+        compose=str(Spec(choices)),
+        fitting=fit,
+        scoring=msgspec.structs.replace(request.scoring, **protocol),
+        seed=request.seed if seed is None else seed,
+        base=starting.base_of(folder, frozen=True),
+    )
+    prepared = runner.prepare(asked, known, data_root or default_root(), device)
+    start(prepared, out, resume, as_json, known, lambda made: runner.take_rest(folder, made))

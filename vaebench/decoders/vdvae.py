@@ -1,0 +1,31 @@
+"""The very deep VAE's last map."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vaebench.blocks.bottleneck import conv
+from vaebench.contracts import Decoder, ImageShape, Level, Likelihood
+
+
+class Vdvae(Decoder):
+    """The finest latent features, times a gain and plus a bias per channel; a 1x1 head.
+
+    For hierarchies whose finest state has the image's size; a smaller one is enlarged (nearest).
+    """
+
+    paper = "Child 2021 (very deep VAE), sec. 3"
+
+    def __init__(self, levels: tuple[Level, ...], image: ImageShape) -> None:
+        super().__init__()
+        self.width = levels[0].channels
+        self.size = (image.height, image.width)
+        self.gain = nn.Parameter(torch.ones(1, self.width, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(1, self.width, 1, 1))
+
+    def head(self, likelihood: Likelihood) -> nn.Module:
+        return conv(self.width, likelihood.channels, 1)
+
+    def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
+        h = torch.addcmul(self.bias, features[0], self.gain)
+        return h if h.shape[2:] == self.size else F.interpolate(h, size=self.size, mode="nearest")

@@ -1,0 +1,171 @@
+"""What every latent layer of codes shares: one walk over grids of codes, coarse to fine."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from msgspec import Meta
+from torch import Tensor, nn
+
+from vaebench.blocks.bottleneck import Bottleneck, conv
+from vaebench.blocks.codebook import Codebook
+from vaebench.contracts import Context, Group, ImageShape, Latent, Level, Prior, Source, Tags, Term, Walk
+from vaebench.distributions import Codes
+from vaebench.errors import UsageError
+from vaebench.maths.quantisation import straight_through
+from vaebench.noise import Noise
+
+# Parameters that every such layer has.
+CodeCount = Annotated[int, Meta(ge=1, description="codes in each grid's codebook (K)")]
+CodeDim = Annotated[int, Meta(ge=1, description="dimensions of a code (D)")]
+Beta = Annotated[float, Meta(ge=0, description="weight of the commitment term ‖z − sg[e]‖²")]
+LevelCount = Annotated[int, Meta(ge=1, le=8, description="grids of codes; each coarser one on the next map")]
+Halvings = (
+    Annotated[
+        int, Meta(ge=0, le=16, description="of the image at the finest codes; none: 2, or 1 if levels > 1")
+    ]
+    | None
+)
+Init = Annotated[
+    Literal["data", "normal"], Meta(description="codes start as vectors of the first batch, or as N(0, 1)")
+]
+Revive = Annotated[
+    float,
+    Meta(
+        ge=0, lt=1, description="codes used less than this share of the mean are replaced by data; 0 is off"
+    ),
+]
+
+
+def places(maps: tuple[Level, ...], image: ImageShape, count: int, halvings: int | None) -> tuple[int, ...]:
+    """The encoder's maps that ``count`` grids of codes sit on, coarse to fine, as indices of ``maps``.
+
+    The finest is the first map no larger than the image after ``halvings``, or the coarsest of all.
+    Raises UsageError where there are fewer than ``count`` maps from there on.
+    """
+    if halvings is None:
+        halvings = 2 if count == 1 else 1
+    height, width = (math.ceil(side / 2**halvings) for side in (image.height, image.width))
+    fits = (i for i, level in enumerate(maps) if level.height <= height and level.width <= width)
+    finest = next(fits, len(maps) - 1)
+    if finest + count > len(maps):
+        has = ", ".join(f"{level.height}x{level.width}" for level in maps)
+        raise UsageError(
+            f"levels={count} needs {count} encoder maps from {height}x{width} down; the encoder has {has}: "
+            "fewer levels, fewer halvings, or an encoder that halves further"
+        )
+    return tuple(range(finest, finest + count))[::-1]
+
+
+class Grid(nn.Module):
+    """One grid of codes: features, joined by what the grid above shows, to D channels and their codes.
+
+    ``decode`` makes what the next finer grid is shown: this grid's codes, and what it was shown itself.
+    """
+
+    def __init__(self, level: Level, codebook: Codebook, dim: int, *, top: bool, last: bool) -> None:
+        super().__init__()
+        shown = 0 if top else dim
+        self.project = conv(level.channels + shown, dim, 1)
+        self.codebook = codebook
+        self.decode = (
+            None
+            if last
+            else nn.Sequential(
+                conv(dim + shown, dim, 3), Bottleneck(dim, dim, dim, residual=True, spatial=True)
+            )
+        )
+
+    def encode(self, h: Tensor, shown: Tensor | None) -> Tensor:
+        """(B, C, h, w) -> the vectors to be quantised, (B, D, h, w), in the codebook's dtype."""
+        return self.project(_joined(h, shown)).to(self.codebook.weight.dtype)
+
+    def quantise(self, e: Tensor) -> Tensor:
+        """(B, D, h, w) -> codes (B, h, w)."""
+        batch, dim, height, width = e.shape
+        return self.codebook(e.permute(0, 2, 3, 1).reshape(-1, dim)).view(batch, height, width)
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """(B, h, w) -> (B, D, h, w)."""
+        return self.codebook.look_up(codes).permute(0, 3, 1, 2).contiguous()
+
+
+def _joined(x: Tensor, shown: Tensor | None) -> Tensor:
+    return x if shown is None else torch.cat([x, shown], 1)
+
+
+class CodeLatent(Latent):
+    """Grids of codes, coarse to fine; the decoder gets all their vectors, enlarged to the finest grid.
+
+    The vectors of each grid but the coarsest see the codes above, decoded. Training adds, per image,
+    β‖z − sg[e]‖² and what the codebook asks for, summed over places and dimensions.
+
+    :param codebooks: one per grid, coarse to fine
+    """
+
+    offers: ClassVar[Tags] = frozenset({"codes"})
+    suggests: ClassVar[dict[str, str]] = {"prior": "pixelcnn"}
+
+    def __init__(
+        self,
+        maps: tuple[Level, ...],
+        image: ImageShape,
+        codebooks: Sequence[Codebook],
+        beta: float,
+        halvings: int | None,
+    ) -> None:
+        super().__init__()
+        count, dim = codebooks[0].weight.shape
+        self.beta = beta
+        self.places = places(maps, image, len(codebooks), halvings)
+        last = len(codebooks) - 1
+        self.grids = nn.ModuleList(
+            Grid(maps[place], codebook, dim, top=i == 0, last=i == last)
+            for i, (place, codebook) in enumerate(zip(self.places, codebooks, strict=True))
+        )
+        self.groups = tuple(
+            Group(f"codes@{maps[p].height}x{maps[p].width}", maps[p][1:], count) for p in self.places
+        )
+        self.dim = dim
+        self.out = (Level(dim * len(codebooks), *maps[self.places[-1]][1:]),)
+
+    def walk(
+        self, features: tuple[Tensor, ...] | None, source: Source, prior: Prior, noise: Noise, batch: int
+    ) -> Walk:
+        terms: list[Term] = []
+        vectors: list[Tensor] = []
+        above: tuple[Tensor, ...] = ()
+        shown: Tensor | None = None
+        for i, (grid, place, group) in enumerate(zip(self.grids, self.places, self.groups, strict=True)):
+            assert isinstance(grid, Grid)
+            if shown is not None:
+                shown = F.interpolate(shown, size=group.shape, mode="nearest")
+            e = None if features is None else grid.encode(features[place], shown)
+            q = None if e is None else Codes(grid.quantise(e))
+            p = prior.at(i, Context(batch, above, noise))
+            assert p is not None, "a prior of codes covers every group"
+            z = source.pick(i, q, p, noise)
+            found = grid.look_up(z)
+            terms.append(Term(group, z, q, p, above, {} if e is None else self._penalties(grid, e, found)))
+            vectors.append(found if e is None else straight_through(e, found))
+            if grid.decode is not None:
+                shown = grid.decode(_joined(vectors[-1], shown))
+            above = (*above, z)
+        size = self.groups[-1].shape
+        return Walk(terms, (torch.cat([F.interpolate(v, size=size, mode="nearest") for v in vectors], 1),))
+
+    def _penalties(self, grid: Grid, e: Tensor, found: Tensor) -> dict[str, Tensor]:
+        commitment = self.beta * (e - found.detach()).square().flatten(1).sum(1)
+        return {"commitment": commitment, **grid.codebook.penalty(e, found)}
+
+    def without(self, features: tuple[Tensor, ...], group: int) -> tuple[Tensor, ...]:
+        left = features[0].clone()
+        left[:, group * self.dim : (group + 1) * self.dim] = 0
+        return (left,)
+
+    def after_step(self) -> None:
+        for grid in self.grids:
+            assert isinstance(grid, Grid)
+            grid.codebook.commit()

@@ -1,0 +1,54 @@
+"""Codes from a codebook that is a moving average of what it stands for."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from vaebench.blocks.codebook import EmaCodebook
+from vaebench.contracts import ImageShape, Level
+from vaebench.latents.codes import (
+    Beta,
+    CodeCount,
+    CodeDim,
+    CodeLatent,
+    Halvings,
+    Init,
+    LevelCount,
+    Revive,
+)
+
+
+class EmaVq(CodeLatent):
+    """Nearest codes; each is the moving average of its vectors, and β‖z − sg[e]‖² commits the encoder to it.
+
+    The published start is counts=zero,init=normal,revive=0, under which unused codes explode.
+    """
+
+    paper = "van den Oord et al. 2017, app. A.1; levels: Razavi et al. 2019 (VQ-VAE-2), sec. 3.1"
+
+    def __init__(
+        self,
+        maps: tuple[Level, ...],
+        image: ImageShape,
+        *,
+        codes: CodeCount = 512,
+        dim: CodeDim = 64,
+        beta: Beta = 0.25,
+        levels: LevelCount = 1,
+        halvings: Halvings = None,
+        init: Init = "data",
+        revive: Revive = 0.1,
+        decay: Annotated[
+            float, Meta(ge=0, lt=1, description="of the running counts and sums, per step (γ)")
+        ] = 0.99,
+        eps: Annotated[float, Meta(gt=0, description="Laplace smoothing of the running counts (ε)")] = 1e-5,
+        counts: Annotated[
+            Literal["one", "zero"],
+            Meta(description="running counts start from; zero is the published code's"),
+        ] = "one",
+    ) -> None:
+        books = [
+            EmaCodebook(codes, dim, init=init, revive=revive, decay=decay, eps=eps, counts=counts)
+            for _ in range(levels)
+        ]
+        super().__init__(maps, image, books, beta, halvings)

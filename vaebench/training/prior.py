@@ -1,0 +1,60 @@
+"""Fitting a prior to the latents of a frozen rest."""
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.contracts import Context, Infer, Progress, Scored, Term
+from vaebench.model import Vae
+from vaebench.noise import ImageNoise, Noise
+
+
+class PriorFit(nn.Module):
+    """The prior of a model as the only thing that is trained: its loss is the rate KL(q‖p), nats per image.
+
+    The rest is frozen, in evaluation mode, and no part of this module's state.
+    """
+
+    def __init__(self, model: Vae) -> None:
+        super().__init__()
+        self.image = model.image
+        self.prior = model.prior
+        self.frozen = (model.eval(),)  # in a tuple, so that it is no submodule
+        kept = {id(p) for p in model.prior.parameters()}
+        for p in model.parameters():
+            p.requires_grad_(id(p) in kept)
+        self.prior.train()
+
+    def scored(self, x: Tensor, noise: Noise, labels: Tensor | None) -> Scored:
+        """The terms of integer images x (B, C, H, W) with a distortion of zero."""
+        (model,) = self.frozen
+        with torch.no_grad():
+            walk = model.latent.walk(model.encoder(model.normalise(x)), Infer(), self.prior, noise, len(x))
+        terms = []
+        for i, t in enumerate(walk.terms):
+            p = self.prior.at(i, Context(len(x), t.above, noise, labels)) or t.p
+            terms.append(Term(t.group, t.z, t.q, p, t.above))
+        return Scored(torch.zeros(1, len(x), device=x.device), terms)
+
+    def loss(
+        self, x: Tensor, noise: Noise, progress: Progress, labels: Tensor | None = None
+    ) -> tuple[Tensor, Scored]:
+        """The mean rate over images, plus the prior's penalties."""
+        scored = self.scored(x, noise, labels if self.prior.classes else None)
+        loss = scored.kl().sum((0, 1)).mean()
+        for penalty in self.prior.penalties(progress).values():
+            loss = loss + penalty
+        return loss, scored
+
+    def after_step(self) -> None:
+        """Let the prior commit its running statistics."""
+        self.prior.after_step()
+
+    @torch.inference_mode()
+    def rate(self, images: Tensor, rows: int, seed: int) -> float:
+        """The mean rate of every image, nats per image; noise belongs to the image."""
+        total = 0.0
+        for start in range(0, len(images), rows):
+            x = images[start : start + rows]
+            noise = ImageNoise(seed, torch.arange(start, start + len(x), device=x.device))
+            total += self.scored(x, noise, None).kl().sum().item()
+        return total / len(images)
