@@ -3,10 +3,11 @@
 import itertools
 import math
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from vaebench.contracts import ImageShape
 from vaebench.decoders.mlp import Mlp as MlpDecoder

@@ -1,6 +1,5 @@
-"""Parts for the kit's own tests: an autoregressive decoder, a uniform prior, and how parts are registered."""
+"""Parts for the kit's own tests: an autoregressive decoder, and how parts are registered."""
 
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -8,43 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vaebench import registry
-from vaebench.contracts import Context, Decoder, Group, ImageShape, Level, Output, Prior
-from vaebench.distributions import Distribution
+from vaebench.contracts import Decoder, ImageShape, Level, Output
 from vaebench.hookspecs import Entry
 from vaebench.noise import Noise
 from vaebench.registry import Registered, Registry
 from vaebench.testing.subject import PartSubject
-
-
-class UniformCodes(Distribution):
-    """Each code equally likely."""
-
-    def __init__(self, group: Group, batch: int) -> None:
-        self.codes = group.codes or 0
-        self.shape = (batch, *group.shape)
-
-    def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
-        u = noise.uniform(torch.empty(self.shape, dtype=torch.float64))
-        return (u * self.codes).long().clamp(max=self.codes - 1)
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        if z.shape != self.shape:
-            raise ValueError(f"codes of shape {tuple(z.shape)} where {self.shape} is expected")
-        return torch.full((len(z),), -math.prod(self.shape[1:]) * math.log(self.codes), dtype=torch.float64)
-
-
-class Uniform(Prior):
-    """Every grid of codes equally likely."""
-
-    covers = "every group"
-    needs: ClassVar = {"latent": frozenset({"codes"})}
-
-    def __init__(self, groups: tuple[Group, ...], image: ImageShape) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def at(self, group: int, context: Context) -> Distribution:
-        return UniformCodes(self.groups[group], context.batch)
 
 
 class Masked(nn.Conv2d):
@@ -110,17 +77,15 @@ class Raster(Decoder):
 
 
 def with_parts(*parts: tuple[str, str, type]) -> Registry:
-    """What is installed, a uniform prior where there is none, and these parts: kind, name, class."""
+    """What is installed, and these parts: kind, name, class."""
     there = registry.load()
-    if "uniform" not in (*there.names("prior"), *(name for _, name, _ in parts)):
-        parts = (*parts, ("prior", "uniform", Uniform))
     entries = (Entry(k, n, f"{c.__module__}:{c.__qualname__}", "for a test") for k, n, c in parts)
     return Registry([*there.entries(), *(Registered(entry, "tests", "0") for entry in entries)])
 
 
 def subject_of(kind: str, part: type, *beside: tuple[str, str, type]) -> PartSubject:
     """A class as the subject of its kind's laws."""
-    name = part.__name__.lower()
+    name = f"fake-{part.__name__.lower()}"
     return PartSubject(kind, name, "tests", with_parts((kind, name, part), *beside))
 
 

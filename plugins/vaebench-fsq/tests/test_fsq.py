@@ -6,13 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uniform import Uniform
 from vaebench_fsq.latent import Fsq
 from vaebench_fsq.quantise import Grid
 
 from vaebench.contracts import ImageShape, Infer, Level
 from vaebench.errors import UsageError
 from vaebench.noise import TorchNoise
+from vaebench.priors.uniform import Uniform
 
 settings.register_profile("fsq", deadline=None, derandomize=True)
 settings.load_profile("fsq")

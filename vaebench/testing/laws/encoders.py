@@ -55,7 +55,7 @@ def wrong_channels(subject: PartSubject, image: ImageShape, parameters: dict, se
 
 def _blind(subject: Subject) -> str | None:
     offers = subject.target.offers
-    return "it has no features: it stands before no latents" if "unconditional" in offers else None
+    return "it has no features: it stands before no latents" if "nothing" in offers else None
 
 
 ENCODERS = (

@@ -187,7 +187,7 @@ def lacks(word: str) -> Any:
 
 
 def _no_groups(subject: Subject) -> str | None:
-    return "it has no groups of latents" if "unconditional" in subject.target.offers else None
+    return "it has no groups of latents" if "nothing" in subject.target.offers else None
 
 
 def _small(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
