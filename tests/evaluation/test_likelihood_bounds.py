@@ -115,7 +115,7 @@ def test_every_image_is_seen_once(samples: int, rows: int) -> None:
     entropy = -torch.special.xlogy(counts / 13, counts / 13).sum().item()
     assert found.perplexity == {"codes": pytest.approx(math.exp(entropy), rel=1e-12)}
     assert found.active_units == {"codes": int((counts > 0).sum())}
-    assert not score(linear_gaussian(2, 1), x[:, :, :1], 2, 50, 0).perplexity
+    assert not score(linear_gaussian(2, 1, 0), x[:, :, :1], 2, 50, 0).perplexity
 
 
 def test_scoring_computes_in_full_precision_and_leaves_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
