@@ -41,6 +41,9 @@ ALLOWED = {
     "compose": {"contracts", "defaults", "errors", "model", "parameters", "registry", "settings", "spec"},
     "imports": set(),
     "training": {"contracts", "errors", "files", "model", "noise", "settings"},
+    "testing": BASE
+    | {"compose", "evaluation", "model", "objectives", "parameters", "registry", "spec"}
+    | {"latents", "priors"},
     "evaluation": BASE
     | {"data", "datasets", "files", "model", "records", "registry", "runs", "settings", "training"},
 }

@@ -1,6 +1,4 @@
-"""Every registered component, by being registered: builds, trains, scores and samples at any image size."""
-
-import copy
+"""Every registered component at the sizes of real images, and every pair; its laws: ``tests/testing``."""
 
 import pytest
 import torch
@@ -9,13 +7,12 @@ from hypothesis import strategies as st
 
 from vaebench import registry
 from vaebench.compose import Composition, resolve
-from vaebench.contracts import ImageShape, Part
+from vaebench.contracts import ImageShape
 from vaebench.errors import UsageError
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 from vaebench.parameters import parameters_of
 from vaebench.spec import SLOTS, Choice, Spec
-from vaebench.training.checkpoint import weights_sha256
 
 KNOWN = registry.load()
 IMAGES = [
@@ -62,46 +59,17 @@ def noise(count: int) -> ImageNoise:
 @pytest.mark.parametrize(
     ("kind", "name"), [(s, n) for s, kind in SLOTS.items() for n in KNOWN.names(kind)], ids=str
 )
-def test_a_part_works_at_any_size_and_keeps_its_promises(kind: str, name: str, image: ImageShape) -> None:
+def test_a_part_works_at_the_sizes_of_real_images(kind: str, name: str, image: ImageShape) -> None:
     found = composed({kind: name}, image)
     if found is None:
         return
     torch.manual_seed(0)
     model = found.build().eval()
     x = integers(image, 3)
-    scored = model(x, noise(3))
-    assert scored.log_weights().isfinite().all()
-    before = weights_sha256(model.state_dict())
-    assert torch.equal(model(x, noise(3)).log_weights(), scored.log_weights()), "deterministic under a seed"
-    alone = model(x[:1], noise(1)).log_weights()
-    assert torch.allclose(alone, scored.log_weights()[:, :1], rtol=1e-4, atol=1e-3), "works at batch 1"
+    assert model(x, noise(3)).log_weights().isfinite().all()
     drawn = model.sample(2, noise(2))
     assert drawn.shape == (2, *x.shape[1:])
     assert 0 <= drawn.min() <= drawn.max() < image.levels
-    assert weights_sha256(model.state_dict()) == before, "evaluation has no side effects"
-
-    torch.manual_seed(1)
-    other = found.build().eval()
-    assert weights_sha256(other.state_dict()) != before
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(other(x, noise(3)).log_weights(), scored.log_weights()), "state is all there is"
-
-    double = copy.deepcopy(model).double()(x, noise(3)).log_weights()
-    assert torch.allclose(double.float(), scored.log_weights(), rtol=1e-3, atol=1e-2), "float32 agrees"
-
-
-def test_parts_say_what_they_are() -> None:
-    for slot, kind in SLOTS.items():
-        for name in KNOWN.names(kind):
-            part = KNOWN.resolve(kind, name)
-            assert issubclass(part, Part)
-            assert part.__doc__
-            for needed, words in part.needs.items():
-                assert needed in (*SLOTS, "data"), f"{name} needs {words} of {needed}"
-            for suggested, other in part.suggests.items():
-                assert other in KNOWN.names(SLOTS[suggested])
-            for parameter in parameters_of(part).values():
-                assert parameter.meaning, f"{slot}={name}: {parameter.name} says what it means"
 
 
 @given(

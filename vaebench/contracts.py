@@ -74,6 +74,8 @@ class Part(nn.Module):
     suggests: ClassVar[Mapping[str, str]] = {}
     paper: ClassVar[str] = ""
     """Authors, year and section that the part implements."""
+    untrained: ClassVar[Mapping[str, str]] = {}
+    """Parameters (by the start of their name) that no gradient reaches, and why."""
     recompute: bool = False
     """Set by the composition: keep few activations, and compute the others again for the gradient; see
     ``vaebench.blocks.recompute``."""
@@ -214,7 +216,13 @@ class Likelihood(Part):
 
         :param params: (B, channels, H, W)
         :param x: (B, C, H, W), integer
+        :raises ValueError: for other shapes, which would broadcast to a wrong number
         """
+        image = self.image
+        for what, found, channels in (("parameters", params, self.channels), ("images", x, image.channels)):
+            due = (len(params), channels, image.height, image.width)
+            if found.shape != due:
+                raise ValueError(f"{what} of shape {tuple(found.shape)} where {due} is expected")
         if x.dtype == torch.uint8 and self.image.levels == 256:
             return self.log_prob_pixels(params, x).flatten(1).sum(1)
         top = self.image.levels - 1

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +24,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats per image, (B,), summed over the group."""
+        """log p(z) in nats per image, (B,), summed over the group; ValueError for z of another shape."""
 
     @property
     def mean(self) -> Tensor | None:
@@ -34,6 +34,12 @@ class Distribution(ABC):
 
 def _per_image(values: Tensor) -> Tensor:
     return values.flatten(1).sum(1)
+
+
+def check_shape(z: Tensor, due: Sequence[int]) -> None:
+    """ValueError for latents of another shape, which would broadcast to a wrong number."""
+    if tuple(z.shape) != tuple(due):
+        raise ValueError(f"latents of shape {tuple(z.shape)} where {tuple(due)} is expected")
 
 
 class DiagonalNormal(Distribution):
@@ -55,6 +61,7 @@ class DiagonalNormal(Distribution):
         return self.location + self.log_std.exp() * (eps if temperature == 1.0 else temperature * eps)
 
     def log_prob(self, z: Tensor) -> Tensor:
+        check_shape(z, self.location.shape)
         return _per_image(gaussian.log_density(z, self.location, self.log_std))
 
 
@@ -68,6 +75,7 @@ class StandardNormal(DiagonalNormal):
         return temperature * noise.normal(self.location)
 
     def log_prob(self, z: Tensor) -> Tensor:
+        check_shape(z, self.location.shape)
         return _per_image(gaussian.log_density_standard(z))
 
 
@@ -81,6 +89,7 @@ class Codes(Distribution):
         return self.codes
 
     def log_prob(self, z: Tensor) -> Tensor:
+        check_shape(z, self.codes.shape)
         same = (z == self.codes).flatten(1).all(1)
         return torch.zeros(len(z), device=z.device).masked_fill(~same, -torch.inf)
 
@@ -101,6 +110,7 @@ class UniformCodes(Distribution):
         return (u * self.codes).long()
 
     def log_prob(self, z: Tensor) -> Tensor:
+        check_shape(z, self.zeros.shape)
         wrong = ((z < 0) | (z >= self.codes)).flatten(1).any(1)
         places = self.zeros[0].numel()
         return self.zeros.new_full((len(z),), -places * math.log(self.codes)).masked_fill(wrong, -torch.inf)

@@ -90,7 +90,14 @@ class Vae(nn.Module):
             return self.latent.root(self.encoder(self.normalise(images)))
 
     def forward(self, x: Tensor, noise: Noise, samples: int = 1) -> Scored:
-        """Per-image terms of integer images x (B, C, H, W), ``samples`` draws of z each."""
+        """Per-image terms of integer images x (B, C, H, W), ``samples`` draws of z each.
+
+        :raises ValueError: for images of another shape than the model's
+        """
+        image = self.image
+        due = (image.channels, image.height, image.width)
+        if x.shape[1:] != due:
+            raise ValueError(f"images of shape {tuple(x.shape[1:])} were given to a model of images {due}")
         features = self.encoder(self.normalise(x))
         if samples > 1:
             features = tuple(f.repeat_interleave(samples, 0) for f in features)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vaebench.contracts import Context, Group, ImageShape, Latent, Level, Prior, Source, Term, Walk
 from vaebench.distributions import Codes, Distribution
+from vaebench.errors import UsageError
 from vaebench.noise import Noise
 
 K, D = 3, 2
@@ -23,6 +24,10 @@ class CategoricalCodes(Distribution):
         return (self.logits / max(temperature, 1e-6) + gumbel).argmax(1)
 
     def log_prob(self, z: Tensor) -> Tensor:
+        if z.shape[1:] != self.logits.shape[2:]:
+            raise ValueError(
+                f"codes of {tuple(z.shape[1:])} where {tuple(self.logits.shape[2:])} is expected"
+            )
         return self.logits.log_softmax(1).gather(1, z.unsqueeze(1)).flatten(1).sum(1)
 
 
@@ -89,6 +94,8 @@ class TwoCodes(Latent):
 
     def __init__(self, levels: tuple[Level, ...], image: ImageShape) -> None:
         super().__init__()
+        if len(levels) < 2:
+            raise UsageError(f"two grids of codes need two encoder maps, not {len(levels)}")
         bottom, top = levels[-2:]
         self.top = Quantiser(top.channels)
         self.bottom = Quantiser(bottom.channels + D)
@@ -127,13 +134,14 @@ class CodePrior(Prior):
 
     covers = "every group"
     fitted = "after"
+    untrained: ClassVar = {"given": "over one grid there are no codes above"}
     needs: ClassVar = {"latent": frozenset({"codes"})}
 
     def __init__(self, groups: tuple[Group, ...], image: ImageShape) -> None:
         super().__init__()
         self.groups = groups
-        self.logits = nn.ParameterList(nn.Parameter(torch.zeros(1, K, *g.shape)) for g in groups)
-        self.given = nn.Parameter(torch.zeros(K, K))
+        self.logits = nn.ParameterList(nn.Parameter(torch.zeros(1, g.codes or 0, *g.shape)) for g in groups)
+        self.given = nn.Parameter(torch.zeros(groups[0].codes or 0, groups[-1].codes or 0))
 
     def at(self, group: int, context: Context) -> Distribution:
         logits = self.logits[group].expand(context.batch, *self.logits[group].shape[1:])

@@ -39,7 +39,9 @@ class MixtureOfPosteriors(Distribution):
         return picked.sample(noise, temperature)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        k = len(self.components.location)
+        k, shape = len(self.components.location), self.components.location.shape[1:]
+        if z.shape[1:] != shape:
+            raise ValueError(f"latents of {tuple(z.shape)} where {(self.batch, *shape)} is expected")
         each = [
             DiagonalNormal(m.expand_as(z), s.expand_as(z)).log_prob(z)
             for m, s in zip(self.components.location.split(1), self.components.log_std.split(1), strict=True)
@@ -132,6 +134,8 @@ class EstimatedPrior(Distribution):
 
 class LearnedHierarchy(Prior):
     """A hierarchical prior p(z) = ∫ p(z|ζ)p(ζ)dζ: asks for noise to estimate itself."""
+
+    needs: ClassVar = {"latent": frozenset({"real"})}
 
     def __init__(self, groups: tuple[Group, ...], image: ImageShape) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, imports, parts, pictures, rates, refit, runs
+from vaebench.cli import board, check, imports, parts, pictures, plugin, rates, refit, runs
 from vaebench.errors import VaebenchError
 
 
@@ -40,6 +40,8 @@ for command in (
     parts.show,
     board.leaderboard,
     board.submit,
+    check.check,
+    plugin.new_plugin,
 ):
     group.add_command(command)
 

@@ -80,6 +80,9 @@ class TopDown(Latent):
     offers: ClassVar[Tags] = frozenset({"real", "density", "own-root"})
     needs: ClassVar[dict[str, Tags]] = {"enc": frozenset({"pyramid"})}
     paper = "Child 2021 (very deep VAE), sec. 3 and fig. 3"
+    untrained: ClassVar[dict[str, str]] = {
+        "blocks.0.prior.": "a root that starts from zero (no_bias_above) sees nothing: a constant"
+    }
 
     def __init__(
         self,

@@ -40,4 +40,4 @@ class Logistic(Likelihood):
         return logistic.from_unit(logistic.icdf(noise.uniform(mean), mean, log_scale), self.image.levels)
 
     def mean(self, params: Tensor) -> Tensor:
-        return (self._split(params)[0].clamp(-1, 1) + 1) * (0.5 * (self.image.levels - 1))
+        return logistic.expectation(*self._split(params), self.image.levels)

@@ -82,11 +82,16 @@ class LogisticMixture(Likelihood):
         return torch.stack(colours, dim=1)
 
     def mean(self, params: Tensor) -> Tensor:
-        logits, mean, _, coefficients = self._split(params)
+        """E[x|params]; of coupled colours, green and blue at each component's expected earlier colours."""
+        logits, mean, log_scale, coefficients = self._split(params)
+        levels = self.image.levels
         weights = logits.softmax(1).unsqueeze(1)
-        if coefficients is not None:
-            red = mean[:, 0].clamp(-1, 1)
-            green = (mean[:, 1] + coefficients[:, 0] * red).clamp(-1, 1)
-            blue = mean[:, 2] + coefficients[:, 1] * red + coefficients[:, 2] * green
-            mean = torch.stack([red, green, blue], dim=1)
-        return ((weights * mean.clamp(-1, 1)).sum(2) + 1) * (0.5 * (self.image.levels - 1))
+        if coefficients is None:
+            return (weights * logistic.expectation(mean, log_scale, levels)).sum(2)
+        expected: list[Tensor] = []
+        for c in range(3):
+            v = [logistic.to_unit(e, levels) for e in expected]
+            v += [torch.zeros_like(mean[:, 0])] * (3 - c)
+            shifted = self._coupled(mean, coefficients, torch.stack(v, dim=1))
+            expected.append(logistic.expectation(shifted[:, c], log_scale[:, c], levels))
+        return (weights * torch.stack(expected, dim=1)).sum(2)

@@ -50,3 +50,13 @@ def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
 def icdf(u: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     """The continuous logistic's quantile: μ + s·log(u/(1−u))."""
     return mean + torch.exp(log_scale) * torch.logit(u)
+
+
+def expectation(mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """E[x] of ``log_mass``'s distribution, in 0 .. levels-1: Σ_{j≥1} P(x ≥ j) = Σ_j σ((μ − edge_j)/s)."""
+    inv_scale = torch.exp(-log_scale)
+    total = torch.zeros_like(mean)
+    for j in range(1, levels):  # a sum in place: all edges at once would be ``levels`` maps
+        edge = (2 * j - 1) / (levels - 1) - 1
+        total = total + torch.sigmoid((mean - edge) * inv_scale)
+    return total

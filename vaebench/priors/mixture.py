@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from vaebench.distributions import DiagonalNormal, Distribution
+from vaebench.distributions import DiagonalNormal, Distribution, check_shape
 from vaebench.maths import gaussian
 from vaebench.noise import Noise
 
@@ -59,6 +59,7 @@ class NormalMixture(Distribution):
         return each.sample(noise, temperature)
 
     def log_prob(self, z: Tensor) -> Tensor:
+        check_shape(z, (len(z), *self.components.location.shape[1:]))
         rows = z.flatten(1)
         location, log_std = self.components.location.flatten(1), self.components.log_std.flatten(1)
         at_once = max(1, LARGEST // max(1, rows.numel()))

@@ -21,6 +21,7 @@ class Mog(Prior):
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"real"})}
     paper = "Tomczak & Welling 2018, sec. 5, the mixture of Gaussians compared there"
+    untrained: ClassVar[dict[str, str]] = {"logits": "one component alone has no weight to learn"}
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vaebench.blocks.gated import GatedPixelCnn, pick, readout
 from vaebench.blocks.raster import draw
 from vaebench.contracts import Context, Group, ImageShape, Prior, Tags
-from vaebench.distributions import Distribution
+from vaebench.distributions import Distribution, check_shape
 from vaebench.errors import UsageError
 from vaebench.noise import Noise
 
@@ -42,6 +42,7 @@ class RasterCodes(Distribution):
         return torch.stack(codes, 1).unflatten(1, self.net.size)
 
     def log_prob(self, z: Tensor) -> Tensor:
+        check_shape(z, (len(z), *self.net.size))
         return -F.cross_entropy(self.net(z, self.condition), z, reduction="none").flatten(1).sum(1)
 
 

@@ -1,0 +1,8 @@
+"""Finite scalar quantisation for vaebench."""
+
+from vaebench.hookspecs import Entry, hookimpl
+
+
+@hookimpl
+def vaebench_components() -> list[Entry]:
+    return [Entry("latent", "fsq", "vaebench_fsq.latent:Fsq", "codes by rounding a few bounded channels")]

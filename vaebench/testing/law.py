@@ -1,0 +1,83 @@
+"""What a law is: a promise, the subjects that it binds, the examples that try it, and how it is broken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from vaebench.testing.subject import Subject
+
+
+class LawBroken(AssertionError):  # noqa: N818 a verdict, not an error of the program
+    """An example against a law: what is wrong, what was measured, and what was expected."""
+
+    def __init__(self, message: str, measured: object = None, expected: object = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.measured = _shown(measured)
+        self.expected = _shown(expected)
+
+
+class NotTriedError(Exception):
+    """An example that says nothing about the subject: the parts around it do not fit it or refuse."""
+
+
+def always(subject: "Subject") -> str | None:
+    """Of laws that bind every subject of their kind."""
+    return None
+
+
+@dataclass(frozen=True)
+class Law:
+    """One promise of the contracts, as a check over generated examples.
+
+    :param check: called as ``check(subject, **example)``; raises ``LawBroken``
+    :param examples: the subject -> a strategy of keyword arguments; None for a law without examples
+    :param unless: why the law does not bind a subject, read from its class; None where it does
+    """
+
+    name: str
+    promise: str
+    where: str
+    check: Callable[..., None]
+    examples: "Callable[[Subject], SearchStrategy[dict[str, Any]]] | None" = None
+    tries: int = 15
+    unless: "Callable[[Subject], str | None]" = field(default=always)
+
+
+def hold(truth: object, message: str, measured: object = None, expected: object = None) -> None:
+    """Raise ``LawBroken`` unless ``truth``."""
+    if not truth:
+        raise LawBroken(message, measured, expected)
+
+
+def close(
+    measured: Tensor | float,
+    expected: Tensor | float,
+    message: str,
+    relative: float = 1e-9,
+    absolute: float = 1e-9,
+) -> None:
+    """Raise ``LawBroken`` at the element that is furthest from what is expected; infinities are equal."""
+    found = torch.as_tensor(measured, dtype=torch.float64).detach()
+    due = torch.as_tensor(expected, dtype=torch.float64).detach()
+    if found.shape != due.shape:
+        raise LawBroken(f"{message}: the shapes differ", tuple(found.shape), tuple(due.shape))
+    excess = (found - due).abs() - absolute - relative * due.abs()
+    excess = torch.where(found == due, -torch.inf, excess.nan_to_num(torch.inf, torch.inf, torch.inf))
+    if excess.numel() and excess.max() > 0:
+        worst = int(excess.argmax())
+        raise LawBroken(message, found.flatten()[worst].item(), due.flatten()[worst].item())
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,46 @@
+"""The laws of each kind, as plain tuples: what ``vaebench check`` and ``laws_for`` ask."""
+
+from vaebench.evaluation import fid, likelihood
+from vaebench.maths import gaussian
+from vaebench.testing.law import Law
+from vaebench.testing.laws.autoregression import AUTOREGRESSION
+from vaebench.testing.laws.decoders import DECODERS
+from vaebench.testing.laws.encoders import ENCODERS
+from vaebench.testing.laws.estimators import ESTIMATORS
+from vaebench.testing.laws.every import EVERY
+from vaebench.testing.laws.gaussians import DENSITY, KL, KL_STANDARD
+from vaebench.testing.laws.latents import LATENTS
+from vaebench.testing.laws.likelihoods import LIKELIHOODS
+from vaebench.testing.laws.metrics import METRICS
+from vaebench.testing.laws.objectives import OBJECTIVES
+from vaebench.testing.laws.priors import PRIORS
+from vaebench.testing.laws.quantisation import QUANTISATION
+from vaebench.testing.subject import Function
+
+PARTS: dict[str, tuple[Law, ...]] = {
+    "encoder": (*EVERY, *ENCODERS),
+    "latent": (*EVERY, *LATENTS, *QUANTISATION),
+    "prior": (*EVERY, *PRIORS),
+    "decoder": (*EVERY, *DECODERS, *AUTOREGRESSION),
+    "likelihood": (*EVERY, *LIKELIHOODS),
+    "objective": (*EVERY, *OBJECTIVES),
+}
+"""The laws of each kind of part."""
+
+LAWS: dict[str, tuple[Law, ...]] = {
+    **PARTS,
+    "kl": KL,
+    "kl-standard": KL_STANDARD,
+    "density": DENSITY,
+    "estimator": ESTIMATORS,
+    "metric": METRICS,
+}
+
+HOUSE = (
+    Function("kl", "normal", function=gaussian.kl),
+    Function("kl-standard", "normal", function=gaussian.kl_standard),
+    Function("density", "normal", function=gaussian.log_density),
+    Function("estimator", "bounds", function=likelihood.bounds),
+    Function("metric", "fid", function=fid.score),
+)
+"""The house's own formulas, estimators and metrics, each under the laws of its kind."""

@@ -1,0 +1,176 @@
+"""Laws of decoders, autoregressive or not: what they promise the likelihood."""
+
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from vaebench.contracts import ImageShape
+from vaebench.model import Vae
+from vaebench.noise import TorchNoise
+from vaebench.testing import strategies
+from vaebench.testing.law import Law, NotTriedError, close, hold
+from vaebench.testing.laws.every import refuses
+from vaebench.testing.statistics import agree
+from vaebench.testing.subject import PartSubject, Subject, every_image, random_images, rows, shaken
+
+CONTRACT = "vaebench/contracts.py, Decoder"
+DRAWS = 4000
+
+
+def composed(
+    subject: PartSubject, image: ImageShape, parameters: dict[str, Any], seed: int, lik: str
+) -> tuple[Vae, tuple[Tensor, ...]]:
+    """A model with this likelihood, its weights shaken, and the features of one image's latents."""
+    model = subject.model(image, parameters, seed, lik=lik).eval()
+    shaken(model.decoder, seed)
+    shaken(model.output, seed)
+    with torch.no_grad():
+        features = model.infer(random_images(image, 1, seed), rows(1, seed=seed)).features
+    return model, features
+
+
+def spread(features: tuple[Tensor, ...], batch: int) -> tuple[Tensor, ...]:
+    return tuple(f.expand(batch, *f.shape[1:]) for f in features)
+
+
+def with_likelihood(
+    subject: Subject, shapes: st.SearchStrategy[ImageShape]
+) -> st.SearchStrategy[dict[str, Any]]:
+    """A model's making, the likelihood among those that fit the decoder and the image."""
+    assert isinstance(subject, PartSubject)
+
+    def told(image: ImageShape) -> st.SearchStrategy[dict[str, Any]]:
+        there = subject.registry.names("likelihood")
+        fitting = [name for name in there if subject.around(image, lik=name) is not None]
+        if not fitting:
+            raise NotTriedError(f"no likelihood installed fits {subject} and {image}")
+        return st.fixed_dictionaries(
+            {
+                "image": st.just(image),
+                "lik": st.sampled_from(fitting),
+                "parameters": strategies.parameters(subject.target),
+                "seed": strategies.seeds,
+            }
+        )
+
+    return shapes.flatmap(told)
+
+
+def of_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    assert isinstance(subject, PartSubject)
+    return with_likelihood(subject, strategies.images(subject, largest=6))
+
+
+def of_tiny_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    assert isinstance(subject, PartSubject)
+    return with_likelihood(subject, strategies.tiny_images(subject))
+
+
+def parameters_have_their_shape(
+    subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int
+) -> None:
+    model, features = composed(subject, image, parameters, seed, lik)
+    x = random_images(image, 3, seed)
+    due = (3, model.output.likelihood.channels, image.height, image.width)
+    for mode in (True, False):
+        model.train(mode)
+        found = model.output.parameters_of(model.decoder(spread(features, 3), x))
+        hold(found.shape == due, "the likelihood's parameters", tuple(found.shape), due)
+        hold(found.isfinite().all(), "a parameter of the likelihood is not finite")
+        hold(found.dtype == torch.float64, "float64 features give parameters in", found.dtype, torch.float64)
+
+
+def joint_sums_to_one(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    model, features = composed(subject, image, parameters, seed, lik)
+    every = every_image(image)
+    with torch.no_grad():
+        log_p = model.output.log_prob(model.decoder(spread(features, len(every)), every), every)
+        total = log_p.logsumexp(0).exp()
+        close(total, 1.0, f"given z, the probabilities of all {len(every)} images sum to")
+        x = model.decoder.sample(spread(features, DRAWS), model.output, TorchNoise())
+    weights = image.levels ** torch.arange(image.dims - 1, -1, -1)
+    counts = torch.bincount((x.flatten(1) * weights).sum(1), minlength=len(every))
+    agree(counts, log_p.exp(), "counts of 4,000 samples given z against the probabilities, as χ²")
+
+
+def latents_are_seen(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    model, features = composed(subject, image, parameters, seed, lik)
+    if not features or features[0].shape[1] == 0:
+        raise NotTriedError("there are no latents")
+    live = tuple(f.clone().requires_grad_() for f in spread(features, 3))
+    with torch.no_grad():
+        for f in live:
+            f.add_(torch.randn_like(f))
+    found = model.output.parameters_of(model.decoder(live, random_images(image, 3, seed)))
+    gradient = torch.autograd.grad((found * torch.randn_like(found)).sum(), live[0])[0]
+    unseen = (gradient == 0).flatten(2).all(2).all(0).nonzero().flatten().tolist()
+    hold(not unseen, "channels of the latent features that no parameter depends on", unseen, "none")
+
+
+def wrong_features(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    model, features = composed(subject, image, parameters, seed, lik)
+    f = features[0]
+    wrong = (torch.cat([f, f[:, :1]], 1), *features[1:])
+    size = f.shape[2] * f.shape[3]
+    given = {(f.shape[1] + 1,), ((f.shape[1] + 1) * size,)}
+    due = {(f.shape[1],), (f.shape[1] * size,)}
+    refuses(lambda: model.decoder(wrong, random_images(image, 1, seed)), given, due)
+
+
+def image_is_not_read(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    model, features = composed(subject, image, parameters, seed, lik)
+    three = spread(features, 3)
+    blind = model.decoder(three, None)
+    seen = model.decoder(three, random_images(image, 3, seed))
+    close(seen, blind, "the map with an image, against without", 0, 0)
+
+
+def _reads(subject: Subject) -> str | None:
+    return "it is autoregressive: it reads the image" if "autoregressive" in subject.target.offers else None
+
+
+DECODERS = (
+    Law(
+        "parameters for every pixel",
+        "The head's output is (B, likelihood.channels, H, W), finite, in the precision of the features.",
+        CONTRACT + ".forward and .head; Output",
+        parameters_have_their_shape,
+        of_images,
+        tries=20,
+    ),
+    Law(
+        "p(x|z) sums to one",
+        "Given z, the probabilities of all images of a tiny alphabet sum to one, and samples follow (χ²).",
+        CONTRACT + ".sample",
+        joint_sums_to_one,
+        of_tiny_images,
+        tries=12,
+    ),
+    Law(
+        "latents are seen",
+        "Every channel of the finest latent features moves some parameter.",
+        CONTRACT + ".forward",
+        latents_are_seen,
+        of_images,
+        tries=10,
+    ),
+    Law(
+        "the image is not read",
+        "A decoder that does not offer autoregressive gives the same map for any image and for none.",
+        CONTRACT + ".forward",
+        image_is_not_read,
+        of_images,
+        tries=8,
+        unless=_reads,
+    ),
+    Law(
+        "wrong features are named",
+        "Features of other channels are refused by an error that names both numbers.",
+        CONTRACT + ".forward",
+        wrong_features,
+        of_images,
+        tries=5,
+    ),
+)

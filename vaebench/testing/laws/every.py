@@ -1,0 +1,282 @@
+"""Laws of every component that a model is composed of."""
+
+import copy
+import io
+import re
+from collections.abc import Callable, Set
+
+import torch
+from torch import Tensor
+
+from vaebench.contracts import ImageShape, Part, Progress
+from vaebench.model import Vae
+from vaebench.noise import ImageNoise, TorchNoise
+from vaebench.parameters import parameters_of
+from vaebench.spec import SLOTS
+from vaebench.testing.law import Law, LawBroken, close, hold
+from vaebench.testing.strategies import models
+from vaebench.testing.subject import PartSubject, random_images, rows
+
+CONTRACT = "vaebench/contracts.py, Part"
+Shapes = tuple[int, ...] | Set[tuple[int, ...]]
+
+
+def scores(model: Vae, x: Tensor, noise: ImageNoise, samples: int = 1) -> Tensor:
+    """log p(x,z) − log q(z|x), (K, B) nats per image."""
+    return model(x, noise, samples).log_weights()
+
+
+def train(model: Vae, image: ImageShape, steps: int, seed: int) -> dict[str, Tensor]:
+    """A few small steps down the gradient; the largest gradient of every parameter that was reached."""
+    largest: dict[str, Tensor] = {}
+    model.train()
+    for step in range(1, steps + 1):
+        x = random_images(image, 8, seed + step)
+        torch.manual_seed(seed + step)  # as the trainer does: a step depends on seed and number alone
+        loss, _ = model.loss(x, TorchNoise(), Progress(step, steps))
+        model.zero_grad()
+        loss.backward()
+        hold(loss.isfinite(), f"the loss of step {step} is not finite", loss.item(), "a finite number")
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                if p.grad is not None:
+                    largest[name] = torch.maximum(largest.get(name, loss.new_zeros(())), p.grad.abs().max())
+                    p.sub_(1e-3 * p.grad / (p.grad.square().mean().sqrt() + 1e-12))
+        model.after_step()
+    return largest
+
+
+def says_what_it_is(subject: PartSubject) -> None:
+    part = subject.target
+    hold(isinstance(part, type) and issubclass(part, Part), "it is no vaebench.contracts.Part", part)
+    hold((part.__doc__ or "").strip(), "its class has no docstring")
+    for slot, words in part.needs.items():
+        hold(slot in (*SLOTS, "data"), "it needs words of a slot that there is not", slot, ", ".join(SLOTS))
+        hold(isinstance(words, frozenset), f"needs[{slot!r}] is no frozenset of words", words)
+    for slot in part.suggests:
+        hold(slot in SLOTS, "it suggests a part for a slot that there is not", slot, ", ".join(SLOTS))
+    for parameter in parameters_of(part).values():
+        hold(parameter.meaning, f"parameter {parameter.name} has no description in its msgspec.Meta")
+
+
+def survives_save_and_load(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = subject.model(image, parameters, seed)
+    train(model, image, 1, seed)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    other = subject.model(image, parameters, seed + 1)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    model.eval()
+    other.eval()
+    x = random_images(image, 3, seed)
+    for name, run in {
+        "scores": lambda m: scores(m, x, rows(3)),
+        "samples": lambda m: m.sample(2, rows(2)),
+    }.items():
+        a, b = run(model), run(other)
+        hold(torch.equal(a, b), f"{name} differ between a model and its state loaded into another", b, a)
+
+
+def is_deterministic(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    one, two = (subject.model(image, parameters, seed) for _ in range(2))
+    states = (one.state_dict(), two.state_dict())
+    for name, value in states[0].items():
+        hold(torch.equal(value, states[1][name]), f"two builds from one seed differ in {name}")
+    for model in (one, two):
+        train(model, image, 1, seed)
+        model.eval()
+    x = random_images(image, 3, seed)
+    found = [scores(model, x, rows(3)) for model in (one, one, two)]
+    hold(torch.equal(found[0], found[1]), "scored twice with one noise, an image differs", found[1], found[0])
+    hold(torch.equal(found[0], found[2]), "two trainings from one seed differ", found[2], found[0])
+    drawn = [one.sample(2, rows(2)) for _ in range(2)]
+    hold(torch.equal(*drawn), "sampled twice from one noise, an image differs", drawn[1], drawn[0])
+
+
+def precisions_agree(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = subject.model(image, parameters, seed).eval()
+    x = random_images(image, 3, seed)
+    double = scores(model, x, rows(3))
+    single = scores(copy.deepcopy(model).float(), x, rows(3))
+    close(single, double, "an image's log weight in float32, against float64", 2e-3, 2e-2)
+
+
+def evaluation_leaves_no_trace(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = subject.model(image, parameters, seed)
+    train(model, image, 1, seed)
+    model.eval()
+    x = random_images(image, 3, seed)
+
+    def everything() -> dict[str, Tensor]:
+        return {n: t.detach().clone() for n, t in (*model.named_parameters(), *model.named_buffers())}
+
+    before, generator = everything(), torch.get_rng_state()
+    with torch.no_grad():
+        scores(model, x, rows(3, 2), 2)
+        model.sample(2, rows(2))
+        model.reconstruct(x, rows(3))
+    for name, value in everything().items():
+        hold(torch.equal(value, before[name]), f"evaluation changed {name}", value, before[name])
+    same = torch.equal(torch.get_rng_state(), generator)
+    hold(same, "evaluation drew from torch's global generator: every draw is asked of the noise it is given")
+
+
+def gradient_reaches(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = subject.model(image, parameters, seed)
+    largest = train(model, image, 4, seed)
+    part = subject.part(model)
+    names = {id(p): name for name, p in model.named_parameters()}
+    for local, p in part.named_parameters():
+        if not p.requires_grad or any(local.startswith(start) for start in part.untrained):
+            continue
+        reached = largest.get(names[id(p)])
+        if reached is None:
+            raise LawBroken(f"no gradient reaches {local}, of shape {tuple(p.shape)}", "none", "a gradient")
+        hold(reached.isfinite(), f"the gradient of {local} is not finite", reached.item())
+        hold(reached > 0, f"the gradient of {local} is zero in each of 4 steps", 0.0, "more than 0")
+
+
+def images_are_scored_alone(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = subject.model(image, parameters, seed)
+    train(model, image, 1, seed)
+    model.eval()
+    x = random_images(image, 5, seed)
+    whole = scores(model, x, rows(5))
+    alone = torch.cat([scores(model, x[i : i + 1], rows(1, first=i)) for i in range(5)], 1)
+    close(alone, whole, "an image's log weight at batch 1, against a batch of 5", 1e-8, 1e-8)
+    drawn = model.sample(3, rows(3))
+    last = model.sample(1, rows(1, first=2))
+    hold(
+        torch.equal(last, drawn[2:]),
+        "image 2 drawn alone differs from image 2 drawn among 3",
+        last,
+        drawn[2:],
+    )
+
+
+def samples_do_not_mix(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = subject.model(image, parameters, seed).eval()
+    x = random_images(image, 3, seed)
+    many = scores(model, x, rows(3, 4), 4)
+    for k in range(4):
+        noise = ImageNoise(0, torch.arange(3), torch.full((3,), k))
+        close(many[k], scores(model, x, noise)[0], f"the log weight of sample {k} among 4", 1e-8, 1e-8)
+
+
+def terms_are_per_image(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = subject.model(image, parameters, seed).eval()
+    found = model(random_images(image, 3, seed), rows(3, 2), 2)
+    groups = len(model.latent.groups)
+    hold(found.distortion.shape == (2, 3), "distortion", tuple(found.distortion.shape), (2, 3))
+    hold(found.kl().shape == (groups, 2, 3), "rates", tuple(found.kl().shape), (groups, 2, 3))
+    hold(found.log_weights().isfinite().all(), "a log weight is not finite", found.log_weights(), "nats")
+    close(-found.elbo(), (found.distortion + found.kl().sum(0)).mean(0), "−ELBO is distortion plus rates")
+    drawn = model.sample(2, rows(2))
+    shape = (2, image.channels, image.height, image.width)
+    hold(
+        drawn.shape == shape and drawn.dtype == torch.int64,
+        "samples",
+        (tuple(drawn.shape), drawn.dtype),
+        shape,
+    )
+    inside = drawn.min() >= 0 and drawn.max() < image.levels
+    hold(inside, "a sample is outside 0 .. levels-1", drawn.max().item(), f"0 .. {image.levels - 1}")
+    mean = model.reconstruct(random_images(image, 2, seed), rows(2))
+    hold(mean.shape == shape, "a reconstruction's shape", tuple(mean.shape), shape)
+    inside = mean.min() >= -1e-6 and mean.max() <= image.levels - 1 + 1e-6
+    hold(inside, "a reconstruction is outside 0 .. levels-1", (mean.min().item(), mean.max().item()))
+
+
+def refuses(call: Callable[[], object], given: Shapes, expected: Shapes) -> None:
+    """The call raises an error that has all numbers of the shape given and of the one expected.
+
+    Where a shape may be said in several ways (flattened, for one), any of them will do.
+    """
+    try:
+        call()
+    except Exception as error:
+        said = {int(n) for n in re.findall(r"\d+", str(error))}
+        for side, shapes in (("given", given), ("expected", expected)):
+            ways = shapes if isinstance(shapes, Set) else {shapes}
+            if not any(set(shape) <= said for shape in ways):
+                raise LawBroken(
+                    f"the error for {given} where {expected} is due does not name what was {side}: {error}",
+                    sorted(said),
+                    " or ".join(map(str, ways)),
+                ) from error
+        return
+    raise LawBroken(f"{given} was taken where {expected} is due", "a number", "an error that names both")
+
+
+EVERY = (
+    Law(
+        "says what it is",
+        "It is a Part with a docstring, known slots in needs and suggests, and parameters with a meaning.",
+        CONTRACT,
+        says_what_it_is,
+    ),
+    Law(
+        "terms are per image",
+        "Distortion, rates, weights, samples and reconstructions have their shapes and are finite.",
+        "vaebench/terms.py, Scored",
+        terms_are_per_image,
+        models,
+    ),
+    Law(
+        "state survives",
+        "A state saved and loaded into another model gives the same scores and samples, bit for bit.",
+        CONTRACT,
+        survives_save_and_load,
+        models,
+        tries=6,
+    ),
+    Law(
+        "deterministic under a seed",
+        "The same seed builds, trains, scores and samples the same, bit for bit.",
+        "vaebench/noise.py",
+        is_deterministic,
+        models,
+        tries=6,
+    ),
+    Law(
+        "float32 agrees with float64",
+        "Scores in float32 are those in float64 but for rounding.",
+        "vaebench/contracts.py, Output.parameters_of",
+        precisions_agree,
+        models,
+        tries=10,
+    ),
+    Law(
+        "evaluation leaves no trace",
+        "Scoring, sampling and reconstructing in eval mode change no parameter, buffer or global generator.",
+        "vaebench/contracts.py, Part.after_step; vaebench/noise.py",
+        evaluation_leaves_no_trace,
+        models,
+        tries=6,
+    ),
+    Law(
+        "gradient reaches every parameter",
+        "Each parameter has a gradient within four steps, or the part's ``untrained`` says why not.",
+        "vaebench/contracts.py, Part.untrained",
+        gradient_reaches,
+        lambda subject: models(subject, 4, 7),
+        tries=6,
+    ),
+    Law(
+        "images are scored alone",
+        "In eval mode an image's score and sample do not depend on the batch it is in, and batch 1 works.",
+        "vaebench/noise.py, ImageNoise",
+        images_are_scored_alone,
+        models,
+        tries=8,
+    ),
+    Law(
+        "samples do not mix",
+        "Sample k of an image has the same weight alone and among K samples.",
+        "vaebench/terms.py, Scored",
+        samples_do_not_mix,
+        models,
+        tries=6,
+    ),
+)

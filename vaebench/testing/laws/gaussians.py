@@ -1,0 +1,165 @@
+"""Laws of normal divergences and densities, element by element, in float64."""
+
+import math
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from torch import Tensor
+
+from vaebench.testing.law import Law, close, hold
+from vaebench.testing.statistics import mean_is
+from vaebench.testing.subject import Function, Subject
+
+CONTRACT = "vaebench/maths/gaussian.py"
+DRAWS = 20_000
+
+
+def _normals(spread: float = 3.0) -> Any:
+    def examples(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+        mean, log_std = st.floats(-5, 5, width=32), st.floats(-spread, spread, width=32)
+        return st.fixed_dictionaries({"mq": mean, "sq": log_std, "mp": mean, "sp": log_std})
+
+    return examples
+
+
+def tensor(*values: float) -> tuple[Tensor, ...]:
+    return tuple(torch.tensor([v], dtype=torch.float64) for v in values)
+
+
+def log_normal(z: float, mean: float, log_std: float) -> float:
+    """The definition, apart from the formulas that are tried."""
+    return -0.5 * ((z - mean) / math.exp(log_std)) ** 2 - math.log(math.exp(log_std) * math.sqrt(2 * math.pi))
+
+
+def is_the_integral(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Quadrature over 12 standard deviations; and Gauss-Hermite, exact since the integrand is quadratic."""
+    found = subject.target(*tensor(mq, sq, mp, sp)).item()
+    std = math.exp(sq)
+
+    def integrand(u: float) -> float:
+        z = mq + u * std
+        return math.exp(log_normal(z, mq, sq)) * std * (log_normal(z, mq, sq) - log_normal(z, mp, sp))
+
+    due, _ = quad(integrand, -12, 12, limit=200)
+    close(found, due, "KL(q‖p), against ∫ q log q/p by quadrature", 1e-7, 1e-7)
+
+
+def is_the_mean(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    z = mq + math.exp(sq) * torch.randn(DRAWS, dtype=torch.float64)
+
+    def log_density(mean: float, log_std: float) -> Tensor:
+        return -0.5 * ((z - mean) / math.exp(log_std)) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
+
+    found = subject.target(*tensor(mq, sq, mp, sp)).item()
+    mean_is(log_density(mq, sq) - log_density(mp, sp), found, "the mean of log q/p over q, against KL", 1e-7)
+
+
+def is_a_divergence(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    q, p = tensor(mq, sq), tensor(mp, sp)
+    same = subject.target(*q, *q).item()
+    hold(same == 0, "KL(q‖q)", same, 0)
+    found = subject.target(*q, *p).item()
+    hold(found >= 0, "KL(q‖p) is negative", found, "0 or more")
+    if abs(mq - mp) > 1e-3 or abs(sq - sp) > 1e-3:
+        hold(found > 0, "KL(q‖p) of normals that differ", found, "more than 0")
+
+
+def adds_up(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    q, p = torch.tensor([[mq, mp], [sq, sp]]).double(), torch.tensor([[mp, mq], [0.0, sq]]).double()
+    both = subject.target(q[0], q[1], p[0], p[1])
+    hold(both.shape == (2,), "a KL per element", tuple(both.shape), (2,))
+    for i in range(2):
+        one = subject.target(q[0, i], q[1, i], p[0, i], p[1, i])
+        close(both[i], one, f"dimension {i} of two, against alone", 1e-12, 1e-12)
+
+
+def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    inputs = [t.requires_grad_() for t in tensor(mq, sq, mp, sp)]
+    found = torch.autograd.grad(subject.target(*inputs).sum(), inputs)
+    step = 1e-5
+    for i, name in enumerate(("μq", "log σq", "μp", "log σp")):
+        ends = []
+        for sign in (1, -1):
+            moved = [t.detach().clone() for t in inputs]
+            moved[i] += sign * step
+            ends.append(subject.target(*moved).item())
+        scale = 1 + max(map(abs, ends))
+        close(
+            found[i],
+            torch.tensor([(ends[0] - ends[1]) / (2 * step)]).double(),
+            f"d KL / d {name}",
+            1e-4,
+            1e-6 * scale,
+        )
+
+
+def is_stable(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    found = subject.target(*tensor(0.0, sq, 0.0, sp)).item()
+    hold(found >= 0, "KL of extreme spreads", found, "0 or more")
+    hold(math.isfinite(found) or sq - sp > 300, "KL of extreme spreads", found, "finite, where KL is")
+
+
+def standard_is_special(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    from vaebench.maths import gaussian
+
+    mean, log_std, zero = tensor(mq, sq, 0.0)
+    due = gaussian.kl(mean, log_std, zero, zero)
+    close(subject.target(mean, log_std), due, "KL(q‖N(0, 1)), against the general form", 1e-12, 1e-12)
+
+
+def density_integrates(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    std = math.exp(sq)
+    mean, log_std = tensor(mq, sq)
+    points = mean + std * (torch.arange(4000, dtype=torch.float64) - 1999.5) * 0.006
+    total = subject.target(points, mean, log_std).exp().sum() * 0.006 * std
+    close(total, 1.0, "the integral of exp(log_density)", 0, 1e-8)
+    z = mq + 1.3 * std
+    close(subject.target(*tensor(z), mean, log_std).item(), log_normal(z, mq, sq), "log_density")
+
+
+KL = (
+    Law(
+        "is the integral", "KL(q‖p) = ∫ q log q/p, by quadrature.", CONTRACT, is_the_integral, _normals(), 40
+    ),
+    Law(
+        "is the mean over samples",
+        "KL is the mean of log q/p over 20,000 samples of q, within 4.9 standard errors.",
+        CONTRACT,
+        is_the_mean,
+        _normals(1.5),
+        20,
+    ),
+    Law("is a divergence", "KL ≥ 0, and 0 only for equals.", CONTRACT, is_a_divergence, _normals(), 60),
+    Law("adds over dimensions", "Each dimension has its own KL.", CONTRACT, adds_up, _normals(), 20),
+    Law(
+        "gradients match differences",
+        "Its gradients are the finite differences.",
+        CONTRACT,
+        gradients_match,
+        _normals(),
+        30,
+    ),
+    Law(
+        "stable at extremes",
+        "For |log σ| up to 300 it is not negative, and finite where KL is.",
+        CONTRACT,
+        is_stable,
+        _normals(300),
+        60,
+    ),
+)
+KL_STANDARD = (
+    Law("is a special case", "KL to N(0, 1) is KL.", CONTRACT, standard_is_special, _normals(), 30),
+)
+DENSITY = (
+    Law(
+        "integrates to one",
+        "exp(log_density) integrates to one, and is the normal density.",
+        CONTRACT,
+        density_integrates,
+        _normals(),
+        30,
+    ),
+)

@@ -1,0 +1,280 @@
+"""Laws of latent layers: groups, walks and the rates of their posteriors."""
+
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from vaebench.contracts import Generate, Given, ImageShape, Infer, Walk
+from vaebench.distributions import DiagonalNormal, kl
+from vaebench.model import Vae
+from vaebench.noise import Noise, TorchNoise
+from vaebench.testing.law import Law, close, hold
+from vaebench.testing.laws.every import refuses
+from vaebench.testing.statistics import mean_is
+from vaebench.testing.strategies import models
+from vaebench.testing.subject import PartSubject, Subject, random_images, rows, shaken
+
+CONTRACT = "vaebench/contracts.py, Latent"
+
+
+DRAWS = 4000
+
+
+def composed(subject: PartSubject, image: ImageShape, parameters: dict[str, Any], seed: int) -> Vae:
+    model = subject.model(image, parameters, seed).eval()
+    shaken(model.latent, seed)
+    return model
+
+
+def inferred(model: Vae, image: ImageShape, seed: int, count: int = 3) -> Walk:
+    return model.infer(random_images(image, count, seed), rows(count, seed=seed))
+
+
+def walks_its_groups(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    latent = model.latent
+    for walk in (inferred(model, image, seed), latent.walk(None, Generate(), model.prior, rows(3), 3)):
+        names = [t.group for t in walk.terms]
+        hold(
+            names == list(latent.groups), "the groups of a walk, against those promised", names, latent.groups
+        )
+        above: tuple[Tensor, ...] = ()
+        for term in walk.terms:
+            due = (3, *term.group.shape)
+            hold(term.z.shape == due, f"the shape of z of group {term.group.name}", tuple(term.z.shape), due)
+            told = len(term.above) == len(above) and all(map(torch.equal, term.above, above))
+            hold(told, f"group {term.group.name}: above are the latents of the groups before it, in order")
+            above = (*above, term.z)
+        hold(len(walk.features) == len(latent.out), "features", len(walk.features), len(latent.out))
+        for found, level in zip(walk.features, latent.out, strict=True):
+            hold(found.shape == (3, *level), "features", tuple(found.shape), (3, *level))
+
+
+def words_are_kept(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    groups = model.latent.groups
+    reals = [g.codes is None for g in groups]
+    if "real" in subject.offers:
+        hold(all(reals), "it offers real, and has a group of codes", reals)
+    if "codes" in subject.offers:
+        hold(not any(reals), "it offers codes, and has a group of reals", reals)
+    if "single" in subject.offers:
+        hold(len(groups) == 1, "it offers single", len(groups), "one group")
+    names = [g.name for g in groups]
+    hold(len(set(names)) == len(names), "two groups share a name", names)
+
+
+def replays(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    first = inferred(model, image, seed)
+    given = Given([t.z for t in first.terms])
+    again = model.latent.walk(None, given, model.prior, rows(3, seed=seed + 1), 3)
+    for a, b in zip(again.features, first.features, strict=True):
+        close(a, b, "features of the same latents, given instead of inferred", 1e-8, 1e-8)
+    for taken, term in zip(again.terms, first.terms, strict=True):
+        same = torch.equal(taken.z, term.z)
+        hold(same, f"group {term.group.name}: the latents taken, against those given", taken.z, term.z)
+
+
+def temperature(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+
+    def walk(heat: float, noise: Noise) -> Walk:
+        return model.latent.walk(None, Generate(heat), model.prior, noise, 3)
+
+    plain = model.latent.walk(None, Generate(), model.prior, rows(3, seed=seed), 3)
+    for a, b in zip(walk(1.0, rows(3, seed=seed)).terms, plain.terms, strict=True):
+        hold(torch.equal(a.z, b.z), "a walk at temperature 1, against the prior's own", a.z, b.z)
+    cold = [walk(0.0, rows(3, seed=s)) for s in (seed, seed + 1)]
+    for a, b in zip(*(w.terms for w in cold), strict=True):
+        if not isinstance(a.p, DiagonalNormal):
+            return  # of other priors the contract says the spread only
+        close(a.z, b.z, f"group {a.group.name} at temperature 0 from other noise", 0, 0)
+        close(a.z, a.p.location, f"group {a.group.name} at temperature 0, against its prior's mean", 0, 1e-12)
+
+
+def rates_are_the_integral(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    x = random_images(image, 1, seed).expand(DRAWS, -1, -1, -1)
+    walk = model.infer(x, TorchNoise(torch.Generator().manual_seed(seed)))
+    for term in walk.terms:
+        assert term.q is not None
+        at_sample = term.q.log_prob(term.z) - term.p.log_prob(term.z)
+        found = kl(term.q, term.p, term.z)
+        hold(found.shape == (DRAWS,), "a rate per image", tuple(found.shape), (DRAWS,))
+        # groups below the root depend on the draw above: the difference has mean zero in any case
+        name = term.group.name
+        mean_is(at_sample - found, 0.0, f"group {name}: log q − log p at samples, less the rate", 1e-8)
+        floor = -1e-9 if isinstance(term.q, DiagonalNormal) and isinstance(term.p, DiagonalNormal) else None
+        if floor is not None:
+            hold(found.min() >= floor, f"group {name}: a rate is negative", found.min().item(), "0 or more")
+
+
+def density_is_of_the_samples(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """E_q[h(z)/q(z)] = ∫h = 1, for a normal h inside the samples: half as wide, around their mean."""
+    model = composed(subject, image, parameters, seed)
+    x = random_images(image, 1, seed).expand(DRAWS, -1, -1, -1)
+    term = model.infer(x, TorchNoise(torch.Generator().manual_seed(seed))).terms[0]
+    assert term.q is not None
+    z = term.z.flatten(1).double()
+    if z.shape[1] > 6:
+        return  # too many dimensions for weights of a small spread
+    centred = z - z.mean(0)
+    factor = torch.linalg.cholesky(0.25 * torch.cov(centred.T).reshape(z.shape[1], -1))
+    h = torch.distributions.MultivariateNormal(z.mean(0), scale_tril=factor)
+    weights = (h.log_prob(z) - term.q.log_prob(term.z)).exp()
+    mean_is(weights, 1.0, "the posterior's density and its samples: E_q[h(z)/q(z)] with ∫h = 1")
+
+
+def root_is_the_first_posterior(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    x = random_images(image, 3, seed)
+    root = model.latent.root(model.encoder(model.normalise(x)))
+    first = inferred(model, image, seed).terms[0]
+    assert first.q is not None
+    elsewhere = first.z + torch.randn_like(first.z)
+    for z in (first.z, elsewhere):
+        close(
+            root.log_prob(z), first.q.log_prob(z), "the density of root, against the walk's first posterior"
+        )
+
+
+def evaluation_learns_nothing(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    before = {n: t.clone() for n, t in model.latent.state_dict().items()}
+    inferred(model, image, seed)
+    model.latent.after_step()
+    for name, value in model.latent.state_dict().items():
+        hold(torch.equal(value, before[name]), f"eval mode, then after_step, changed {name}")
+
+
+def penalties_are_per_image(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    x = random_images(image, 3, seed)
+    whole = model.infer(x, rows(3)).terms
+    alone = model.infer(x[2:], rows(1, first=2)).terms
+    for a, b in zip(whole, alone, strict=True):
+        for name, value in a.penalties.items():
+            hold(value.shape == (3,), f"penalty {name} of group {a.group.name}", tuple(value.shape), (3,))
+            close(
+                b.penalties[name], value[2:], f"penalty {name} of image 2 alone, against among 3", 1e-8, 1e-8
+            )
+
+
+def wrong_features(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    model = composed(subject, image, parameters, seed)
+    features = model.encoder(model.normalise(random_images(image, 2, seed)))
+    wrong = tuple(torch.cat([f, f[:, :1]], 1) for f in features)
+    given, due = set(), set()
+    for f in features:
+        size = f.shape[2] * f.shape[3]
+        given |= {(f.shape[1] + 1,), ((f.shape[1] + 1) * size,)}
+        due |= {(f.shape[1],), (f.shape[1] * size,)}
+        # features join a state before the layer that finds them wrong
+        for level in model.encoder.levels:
+            given |= {(f.shape[1] + 1 + level.channels,)}
+            due |= {(f.shape[1] + level.channels,)}
+    refuses(lambda: model.latent.walk(wrong, Infer(), model.prior, rows(2), 2), given, due)
+
+
+def lacks(word: str) -> Any:
+    def why(subject: Subject) -> str | None:
+        return None if word in subject.target.offers else f"it does not offer {word!r}"
+
+    return why
+
+
+def _no_groups(subject: Subject) -> str | None:
+    return "it has no groups of latents" if "nothing" in subject.target.offers else None
+
+
+def _small(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    return models(subject, 1, 4)
+
+
+LATENTS = (
+    Law(
+        "a walk visits its groups",
+        "A walk gives one term per group, in order, with latents and features of the promised shapes.",
+        CONTRACT + ".walk",
+        walks_its_groups,
+        models,
+    ),
+    Law(
+        "its words are kept",
+        "real, codes and single say what the groups are.",
+        CONTRACT + ".groups; Part.offers",
+        words_are_kept,
+        models,
+        tries=8,
+    ),
+    Law(
+        "given latents replay a walk",
+        "The features of given latents are those of the walk that inferred them.",
+        "vaebench/terms.py, Given",
+        replays,
+        models,
+        tries=10,
+    ),
+    Law(
+        "temperature",
+        "At temperature 1 a walk is the prior's; at 0 a normal prior gives its mean whatever the noise.",
+        "vaebench/terms.py, Generate",
+        temperature,
+        models,
+        tries=10,
+    ),
+    Law(
+        "rates are KL(q‖p)",
+        "Each group's rate is the mean of log q − log p over 4,000 samples, within 4.9 standard errors.",
+        "vaebench/distributions.py, kl; Kingma & Welling 2014, app. B",
+        rates_are_the_integral,
+        _small,
+        tries=6,
+    ),
+    Law(
+        "posterior density and samples agree",
+        "E_q[h(z)/q(z)] is one for a normalised h: log q is the density of what is sampled.",
+        CONTRACT + ".walk",
+        density_is_of_the_samples,
+        _small,
+        tries=6,
+        unless=lacks("real"),
+    ),
+    Law(
+        "root is the first posterior",
+        "root(features) has the density of the walk's first group, at any z.",
+        CONTRACT + ".root",
+        root_is_the_first_posterior,
+        models,
+        tries=8,
+        unless=lacks("density"),
+    ),
+    Law(
+        "penalties are per image",
+        "Each penalty of a group is a sum for each image, the same in any batch.",
+        "vaebench/terms.py, Term.penalties",
+        penalties_are_per_image,
+        models,
+        tries=6,
+    ),
+    Law(
+        "no learning in evaluation",
+        "Inference in eval mode and after_step change no state.",
+        "vaebench/contracts.py, Part.after_step",
+        evaluation_learns_nothing,
+        models,
+        tries=6,
+    ),
+    Law(
+        "wrong features are named",
+        "Features of other channels are refused by an error that names both numbers.",
+        CONTRACT + ".walk",
+        wrong_features,
+        models,
+        tries=5,
+        unless=_no_groups,
+    ),
+)

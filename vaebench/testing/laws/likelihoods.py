@@ -1,0 +1,314 @@
+"""Laws of likelihoods: distributions over the integers 0 .. levels-1."""
+
+import math
+from functools import partial
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from vaebench.contracts import ImageShape, Likelihood
+from vaebench.errors import UsageError
+from vaebench.noise import TorchNoise
+from vaebench.testing import strategies
+from vaebench.testing.law import Law, NotTriedError, close, hold
+from vaebench.testing.laws.every import refuses
+from vaebench.testing.statistics import agree
+from vaebench.testing.subject import PartSubject, Subject, every_image, random_images
+
+CONTRACT = "vaebench/contracts.py, Likelihood"
+SPREADS = (1.0, 0.0, 5.0, 30.0, 300.0)
+SHIFTS = (0.0, -20.0, 20.0)
+
+
+def made(subject: PartSubject, image: ImageShape, parameters: dict[str, Any]) -> Likelihood:
+    try:
+        return subject.target(image, **parameters).double()
+    except UsageError as error:
+        raise NotTriedError(str(error)) from error
+
+
+def drawn(likelihood: Likelihood, seed: int, spread: float, shift: float = 0.0, batch: int = 1) -> Tensor:
+    """Parameters (batch, channels, H, W), normal with this spread and shift, float64."""
+    image = likelihood.image
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, likelihood.channels, image.height, image.width)
+    return spread * torch.randn(shape, generator=generator, dtype=torch.float64) + shift
+
+
+def _cases(subject: Subject, shapes: st.SearchStrategy[ImageShape]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {
+            "image": shapes,
+            "parameters": strategies.parameters(subject.target),
+            "seed": strategies.seeds,
+            "spread": st.sampled_from(SPREADS),
+            "shift": st.sampled_from(SHIFTS),
+        }
+    )
+
+
+def of_one_pixel(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    assert isinstance(subject, PartSubject)
+    shapes = [ImageShape(c, 1, 1, n) for c, n in subject.kinds_of_image if n**c <= 4096]
+    return _cases(subject, st.sampled_from(shapes))
+
+
+def of_tiny_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    assert isinstance(subject, PartSubject)
+    return _cases(subject, strategies.tiny_images(subject))
+
+
+def of_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    assert isinstance(subject, PartSubject)
+    return _cases(subject, strategies.images(subject, largest=4))
+
+
+def sums_to_one(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    every = every_image(image)
+    params = drawn(likelihood, seed, spread, shift).expand(len(every), -1, -1, -1)
+    total = likelihood.log_prob(params, every).logsumexp(0).exp()
+    close(total, 1.0, f"the probabilities of all {len(every)} images sum to")
+
+
+def samples_follow(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    every = every_image(image)
+    params = drawn(likelihood, seed, min(spread, 1.0))
+    p = likelihood.log_prob(params.expand(len(every), -1, -1, -1), every).exp()
+    n = 10_000
+    x = likelihood.sample(params.expand(n, -1, -1, -1), TorchNoise())
+    hold(x.dtype == torch.int64, "samples are", x.dtype, torch.int64)
+    weights = image.levels ** torch.arange(image.dims - 1, -1, -1)
+    counts = torch.bincount((x.flatten(1) * weights).sum(1), minlength=len(every))
+    agree(counts, p, "counts of 10,000 samples against the probabilities, as χ²")
+
+
+def impossible(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    params = drawn(likelihood, seed, 1.0, batch=2)
+    for wrong in (-1, image.levels, 10 * image.levels):
+        x = random_images(image, 2, seed).long()
+        x[1, -1, -1, -1] = wrong
+        try:
+            found = likelihood.log_prob(params, x)
+        except (ValueError, IndexError):
+            continue
+        hold(found[0].isfinite(), "the allowed image beside the impossible one", found[0].item())
+        hold(found[1] == -torch.inf, f"log p of an image with the value {wrong}", found[1].item(), "-inf")
+
+
+def is_a_mass(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    params = drawn(likelihood, seed, spread, shift, batch=3).requires_grad_()
+    likely = likelihood.sample(params.detach(), TorchNoise())
+    for what, x in (("any", random_images(image, 3, seed)), ("a likely", likely)):
+        found = likelihood.log_prob(params, x)
+        hold(not found.isnan().any(), f"log p of {what} image is not a number", found)
+        hold((found <= 1e-9).all(), f"log p of {what} image is above 0", found.max().item(), "at most 0")
+        (gradient,) = torch.autograd.grad(found.sum(), params)
+        hold(
+            gradient.isfinite().all(),
+            f"the gradient of log p of {what} image is not finite",
+            gradient.sum().item(),
+        )
+
+
+def pixels_are_independent(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    params = drawn(likelihood, seed, spread, batch=2)
+    x = random_images(image, 2, seed)
+    pixels = likelihood.log_prob_pixels(params, x)
+    close(pixels.flatten(1).sum(1), likelihood.log_prob(params, x), "log p is the sum over the pixels", 1e-9)
+    changed = params.clone()
+    changed[:, :, -1, -1] += 1
+    other = likelihood.log_prob_pixels(changed, x)
+    mask = torch.ones(image.height, image.width, dtype=torch.bool)
+    mask[-1, -1] = False
+    close(other[:, :, mask], pixels[:, :, mask], "log p of pixels whose parameters did not change", 0, 0)
+
+
+def works_on_one_pixel(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    params = drawn(likelihood, seed, spread, batch=3)
+    x = likelihood.sample(params[:, :, :1, :1], TorchNoise())
+    shape = (3, image.channels, 1, 1)
+    hold(x.shape == shape, "a sample of the parameters of one pixel", tuple(x.shape), shape)
+    whole = likelihood.log_prob_pixels(params, random_images(image, 3, seed))[:, :, :1, :1]
+    alone = likelihood.log_prob_pixels(params[:, :, :1, :1], random_images(image, 3, seed)[:, :, :1, :1])
+    close(alone, whole, "log p of a pixel alone, against within its image")
+
+
+def colours_are_apart(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    c = image.channels
+    hold(likelihood.channels % c == 0, "by_colour: C equal blocks", likelihood.channels, f"a multiple of {c}")
+    params = drawn(likelihood, seed, min(spread, 5.0), batch=2)
+    x = random_images(image, 2, seed)
+    before = likelihood.log_prob_pixels(params, x)
+    shape = (2, c, image.height, image.width)
+    hold(before.shape == shape, "by_colour: log p of each colour", tuple(before.shape), shape)
+    for block in range(c):
+        size = likelihood.channels // c
+        changed = params.clone()
+        changed[:, block * size : (block + 1) * size] += 1
+        others = [i for i in range(c) if i != block]
+        after = likelihood.log_prob_pixels(changed, x)
+        close(
+            after[:, others], before[:, others], f"block {block} of the parameters moved another colour", 0, 0
+        )
+
+
+def mean_is_expectation(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    params = drawn(likelihood, seed, spread, shift)
+    found = likelihood.mean(params)
+    top = image.levels - 1
+    inside = found.min() >= -1e-9 and found.max() <= top * (1 + 1e-9)
+    hold(inside, "the mean is outside 0 .. levels-1", found.flatten(), f"0 .. {top}")
+    if image.channels > 1 and not likelihood.by_colour:
+        return  # a sum over all colours of a pixel has no short form
+    values = torch.arange(image.levels)
+    every = values[:, None, None, None].expand(-1, image.channels, image.height, image.width)
+    log_p = likelihood.log_prob_pixels(params.expand(len(every), -1, -1, -1), every)
+    due = (log_p.exp() * every).sum(0, keepdim=True)
+    close(found, due, "the mean of a pixel, against Σ x p(x)", 1e-6, 1e-6 * top)
+
+
+def wrong_shapes_are_named(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    params = drawn(likelihood, seed, 1.0, batch=2)
+    x = random_images(image, 2, seed)
+    c, h, w = image.channels, image.height, image.width
+    for wrong in ((2, c + 1, h, w), (2, c, h + 1, w), (2, c, h, w + 1), (3, c, h, w)):
+        other = torch.zeros(wrong, dtype=torch.uint8)
+        refuses(partial(likelihood.log_prob, params, other), wrong, tuple(x.shape))
+    wrong = (2, likelihood.channels + 1, h, w)
+    refuses(lambda: likelihood.log_prob(torch.zeros(wrong).double(), x), wrong, tuple(params.shape))
+
+
+def precisions_agree(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
+) -> None:
+    likelihood = made(subject, image, parameters)
+    params = drawn(likelihood, seed, min(spread, 30.0), batch=2).float()
+    x = random_images(image, 2, seed)
+    single, double = likelihood.log_prob(params, x), likelihood.log_prob(params.double(), x)
+    close(single, double, "log p in float32, against float64", 1e-4, 1e-3 * math.sqrt(image.dims))
+
+
+def _not_by_colour(subject: Subject) -> str | None:
+    return None if subject.target.by_colour else "its parameters are not in blocks by colour"
+
+
+LIKELIHOODS = (
+    Law(
+        "one pixel sums to one",
+        "The probabilities of all values of a pixel sum to one, at any bit depth and for any parameters.",
+        CONTRACT,
+        sums_to_one,
+        of_one_pixel,
+        tries=60,
+    ),
+    Law(
+        "all images sum to one",
+        "The probabilities of all images of a tiny alphabet sum to one, its colours' coupling included.",
+        CONTRACT,
+        sums_to_one,
+        of_tiny_images,
+        tries=30,
+    ),
+    Law(
+        "log-probability of a mass",
+        "log p of an integer image is a number of at most 0, with a finite gradient, at extremes too.",
+        CONTRACT,
+        is_a_mass,
+        of_images,
+        tries=40,
+    ),
+    Law(
+        "samples follow the probabilities",
+        "Samples follow the log-probability: χ² of 10,000 against the listed images, false alarms 1e-6.",
+        CONTRACT + ".sample",
+        samples_follow,
+        of_tiny_images,
+        tries=15,
+    ),
+    Law(
+        "impossible values",
+        "An image with a value outside 0 .. levels-1 has log p = −∞ or is an error, never a number.",
+        CONTRACT + ".log_prob",
+        impossible,
+        of_images,
+        tries=10,
+    ),
+    Law(
+        "pixels are independent",
+        "log p is the sum over pixels, and a pixel's parameters move no other pixel.",
+        CONTRACT + ".log_prob_pixels",
+        pixels_are_independent,
+        of_images,
+        tries=20,
+    ),
+    Law(
+        "one pixel at a time",
+        "Scores and samples of one pixel's parameters alone, as autoregressive decoders ask.",
+        CONTRACT,
+        works_on_one_pixel,
+        of_images,
+        tries=10,
+    ),
+    Law(
+        "colours by block",
+        "by_colour: block c of the parameters rules colour c alone.",
+        CONTRACT + ".by_colour",
+        colours_are_apart,
+        of_images,
+        tries=10,
+        unless=_not_by_colour,
+    ),
+    Law(
+        "mean is the expectation",
+        "The mean is within 0 .. levels-1 and, where colours are apart, is Σ x p(x).",
+        CONTRACT + ".mean",
+        mean_is_expectation,
+        of_images,
+        tries=30,
+    ),
+    Law(
+        "wrong shapes are named",
+        "Images or parameters of another shape are refused by an error that names both shapes.",
+        CONTRACT + ".log_prob",
+        wrong_shapes_are_named,
+        of_images,
+        tries=5,
+    ),
+    Law(
+        "log p in float32",
+        "The log-probability in float32 is that in float64 but for rounding.",
+        CONTRACT,
+        precisions_agree,
+        of_images,
+        tries=20,
+    ),
+)

@@ -1,0 +1,208 @@
+"""What a law is asked of: a part with the smallest model around it, or a plain function of the house."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaebench.compose import check_fit
+from vaebench.contracts import ImageShape, Part
+from vaebench.errors import UsageError, VaebenchError
+from vaebench.model import Vae
+from vaebench.noise import ImageNoise
+from vaebench.registry import Registry
+from vaebench.spec import SLOTS
+from vaebench.testing.law import NotTriedError
+from vaebench.testing.values import small
+
+SLOT_OF = {kind: slot for slot, kind in SLOTS.items()}
+
+# What stands around a part where it may: quick, and of the plainest kind.
+_PLAIN = {
+    "enc": ("conv", "mlp"),
+    "latent": ("gaussian",),
+    "prior": ("normal", "uniform"),
+    "dec": ("mlp", "conv"),
+    "lik": ("bernoulli", "logistic"),
+    "obj": ("elbo",),
+}
+CHANNELS, LEVELS = (1, 3, 2, 4), (2, 3, 5, 17, 32, 256)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a law is asked of, by its kind and name; ``target`` is the class or function itself."""
+
+    kind: str
+    name: str
+    package: str = "vaebench"
+
+    @property
+    def target(self) -> Any:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.name}"
+
+
+@dataclass(frozen=True)
+class Function(Subject):
+    """A function of the house under the laws of its kind (``maths``, ``estimator``, ``metric``)."""
+
+    function: Any = None
+
+    @property
+    def target(self) -> Any:
+        return self.function
+
+
+@dataclass(frozen=True)
+class PartSubject(Subject):
+    """A registered part, and how to compose the smallest model around it."""
+
+    registry: Registry = field(default_factory=lambda: Registry([]), compare=False)
+
+    @cached_property
+    def target(self) -> Any:
+        return self.registry.resolve(self.kind, self.name)
+
+    @property
+    def slot(self) -> str:
+        return SLOT_OF[self.kind]
+
+    @property
+    def offers(self) -> frozenset[str]:
+        return self.target.offers
+
+    def fits(self, image: ImageShape) -> bool:
+        """Whether the part takes such images, by what it needs of the data."""
+        needs = self.target.needs.get("data", frozenset())
+        return all(not image.tags.isdisjoint(word.split("|")) for word in needs)
+
+    @cached_property
+    def kinds_of_image(self) -> tuple[tuple[int, int], ...]:
+        """(channels, levels) that the part takes and around which a model can be composed.
+
+        :raises VaebenchError: where there is no such model
+        """
+        both = itertools.product(CHANNELS, LEVELS)
+        found = tuple((c, n) for c, n in both if self.around(ImageShape(c, 1, 1, n)) is not None)
+        if not found:
+            raise VaebenchError(f"no model can be composed around {self}: nothing installed fits its needs")
+        return found
+
+    def around(self, image: ImageShape, **fixed: str) -> dict[str, str] | None:
+        """Slot -> name of the first six parts that fit each other and the image; None where none do.
+
+        :param fixed: names of other slots that must be used
+        """
+        key = (image.channels, image.levels, *sorted(fixed.items()))
+        if key not in self._around:
+            self._around[key] = self._search(image, fixed)
+        return self._around[key]
+
+    @cached_property
+    def _around(self) -> dict[Any, dict[str, str] | None]:
+        return {}
+
+    def _search(self, image: ImageShape, fixed: Mapping[str, str]) -> dict[str, str] | None:
+        known = {**fixed, self.slot: self.name}
+        options = [[known[s]] if s in known else self._options(s) for s in SLOTS]
+        for choice in itertools.product(*options):
+            names = dict(zip(SLOTS, choice, strict=True))
+            parts = {s: self._part(s, n) for s, n in names.items()}
+            try:
+                check_fit(parts, names, image, Registry([]))
+            except UsageError:
+                continue
+            return names
+        return None
+
+    def _part(self, slot: str, name: str) -> type[Part]:
+        return self.target if slot == self.slot else self.registry.resolve(SLOTS[slot], name)
+
+    def _options(self, slot: str) -> list[str]:
+        """Names for an open slot: what the subject suggests, the plainest ones, then the rest."""
+        there = self.registry.names(SLOTS[slot])
+        wanted = (self.target.suggests.get(slot, ""), *_PLAIN[slot], *there)
+        return [name for name in dict.fromkeys(wanted) if name in there]
+
+    def model(
+        self, image: ImageShape, parameters: Mapping[str, Any] | None = None, seed: int = 0, **fixed: str
+    ) -> Vae:
+        """The smallest model around the part, from a seed, begun on random images, in float64.
+
+        :raises NotTriedError: where a constructor refuses, or nothing fits
+        """
+        names = self.around(image, **fixed)
+        if names is None:
+            raise NotTriedError(f"nothing installed fits {self} for {image}")
+        told = {s: small(self._part(s, n)) for s, n in names.items()}
+        told[self.slot].update(parameters or {})
+
+        def make(slot: str, *given: Any) -> Any:
+            return self._part(slot, names[slot])(*given, **told[slot])
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                encoder = make("enc", image)
+                latent = make("latent", encoder.levels, image)
+                prior = make("prior", latent.groups, image)
+                decoder = make("dec", latent.out, image)
+                model = Vae(
+                    image,
+                    encoder,
+                    latent,
+                    prior,
+                    decoder,
+                    make("lik", image),
+                    make("obj", latent.groups, image),
+                )
+            except UsageError as error:
+                raise NotTriedError(str(error)) from error
+            model = model.double()
+            shown = random_images(image, 16, seed)
+            try:
+                for part in model.parts:
+                    part.begin(shown, torch.zeros(len(shown), dtype=torch.int64))
+            except UsageError as error:
+                raise NotTriedError(str(error)) from error
+        return model
+
+    def part(self, model: Vae) -> Part:
+        """The subject itself within a model."""
+        held = {"enc": "encoder", "dec": "decoder", "obj": "objective"}.get(self.slot, self.slot)
+        return model.output.likelihood if self.slot == "lik" else getattr(model, held)
+
+
+def random_images(image: ImageShape, count: int, seed: int = 0) -> Tensor:
+    """Uniform integers 0 .. levels-1, (count, C, H, W), uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, image.channels, image.height, image.width)
+    return torch.randint(0, image.levels, shape, generator=generator).to(torch.uint8)
+
+
+def every_image(image: ImageShape) -> Tensor:
+    """All levels^dims images, (N, C, H, W) int64."""
+    values = itertools.product(range(image.levels), repeat=image.dims)
+    return torch.tensor(list(values)).reshape(-1, image.channels, image.height, image.width)
+
+
+def rows(count: int, samples: int = 1, first: int = 0, seed: int = 0) -> ImageNoise:
+    """Noise of ``count`` images from number ``first`` on, ``samples`` rows each."""
+    numbers = torch.arange(first, first + count).repeat_interleave(samples)
+    return ImageNoise(seed, numbers, torch.arange(samples).repeat(count))
+
+
+def shaken(module: torch.nn.Module, seed: int, size: float = 0.1) -> None:
+    """Add normal noise to every floating parameter, so that a law holds for more than fresh weights."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in module.parameters():
+            if p.is_floating_point():
+                p.add_(size * torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p))
