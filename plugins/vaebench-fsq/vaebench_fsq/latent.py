@@ -20,6 +20,7 @@ class Fsq(Latent):
     """
 
     offers: ClassVar[Tags] = frozenset({"codes", "single"})
+    suggests: ClassVar[dict[str, str]] = {"prior": "pixelcnn"}
     paper = "Mentzer et al. 2023 (Finite Scalar Quantization), sec. 3.1"
 
     def __init__(
