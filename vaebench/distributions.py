@@ -76,6 +76,7 @@ class StandardNormal(DiagonalNormal):
 
     def log_prob(self, z: Tensor) -> Tensor:
         check_shape(z, self.location.shape)
+        z = z.to(torch.promote_types(z.dtype, self.location.dtype))  # half-precision latents too
         return _per_image(gaussian.log_density_standard(z))
 
 

@@ -1,5 +1,6 @@
 """Quantisation against enumeration, exact on small integers."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,15 @@ def test_permuted_codes_are_permuted_results(sizes: tuple[int, int, int, int]) -
     )
 
 
+@given(SIZES, st.integers(1, 500))
+def test_how_many_are_taken_at_a_time_changes_nothing(sizes: tuple[int, int, int, int], cached: int) -> None:
+    vectors, codebook = integers(sizes, 2)
+    whole = quantisation.nearest(vectors, codebook)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantisation, "_CACHED", cached)
+        assert torch.equal(quantisation.nearest(vectors, codebook), whole)
+
+
 def test_many_vectors_are_taken_piece_by_piece() -> None:
     vectors, codebook = integers((3001, 530, 4, 0), 2)
     distances = (vectors[:, None] - codebook).square().sum(2)
@@ -52,9 +62,10 @@ def test_vectors_that_are_not_finite_still_get_a_code() -> None:
 
 def test_half_precision_around_it_changes_no_code() -> None:
     vectors, codebook = torch.randn(500, 8), torch.randn(64, 8)
+    nearest = (vectors.double()[:, None] - codebook).square().sum(2).argmin(1)
     with torch.autocast("cpu", torch.bfloat16):
         found = quantisation.nearest(vectors, codebook)
-    assert torch.equal(found, quantisation.nearest(vectors, codebook))
+    assert torch.equal(found, nearest)
 
 
 @given(SIZES)

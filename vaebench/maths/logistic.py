@@ -7,8 +7,6 @@ from torch import Tensor
 
 def to_unit(x: Tensor, levels: int) -> Tensor:
     """Integers 0 .. levels-1 -> [-1, 1], floating: v = 2x/(levels−1) − 1."""
-    if not x.dtype.is_floating_point:
-        x = x.float()
     return x * (2.0 / (levels - 1)) - 1.0
 
 
@@ -20,9 +18,9 @@ def from_unit(v: Tensor, levels: int) -> Tensor:
 def log1mexp(d: Tensor) -> Tensor:
     """log(1 − exp(−d)) for d > 0, without cancellation at either end (Mächler 2012)."""
     d = d.clamp(min=torch.finfo(d.dtype).tiny)
-    # Each branch is kept where it is finite: the gradient of the branch not taken would be 0 · inf.
-    near, far = d.clamp(max=0.693), d.clamp(min=0.693)
-    return torch.where(d < 0.693, torch.log(-torch.expm1(-near)), torch.log1p(-torch.exp(-far)))
+    # Kept where it is finite: else its gradient would be 0 · inf where it is not taken.
+    far = d.clamp(min=0.693)
+    return torch.where(d < 0.693, torch.log(-torch.expm1(-d)), torch.log1p(-torch.exp(-far)))
 
 
 def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
@@ -42,7 +40,7 @@ def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
     log_upper = F.logsigmoid((centred + half) * inv_scale)
     log_lower = F.logsigmoid((half - centred) * inv_scale)
     bottom, top = x <= 0, x >= levels - 1
-    width = log1mexp(2 * half * inv_scale).expand_as(log_upper)
+    width = log1mexp(2 * half * inv_scale)
     inner = log_upper + log_lower + width
     return torch.where(bottom, log_upper, torch.where(top, log_lower, inner))
 

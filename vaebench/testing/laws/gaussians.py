@@ -101,6 +101,23 @@ def is_stable(subject: Function, mq: float, sq: float, mp: float, sp: float) -> 
     hold(math.isfinite(found) or sq - sp > 300, "KL of extreme spreads", found, "finite, where KL is")
 
 
+def _near(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    log_std = st.floats(-3, 3, width=32)
+    step = st.sampled_from([s * 2.0**-n for n in range(4, 27) for s in (1, -1)])
+    return st.fixed_dictionaries({"log_std": log_std, "d_mean": step, "d_log_std": step})
+
+
+def keeps_its_digits(subject: Function, log_std: float, d_mean: float, d_log_std: float) -> None:
+    """Against the series ½ Σ_{n≥2} (2δ)ⁿ/n! + ½(Δμ/σp)²; a step of rounding of δ costs at most 1/δ of it."""
+    q = tensor(d_mean, log_std + d_log_std)
+    p = tensor(0.0, log_std)
+    delta = (q[1] - p[1]).item()
+    due = 0.5 * sum((2 * delta) ** n / math.factorial(n) for n in range(2, 20))
+    due += 0.5 * (d_mean / math.exp(log_std)) ** 2
+    found = subject.target(*q, *p).item()
+    close(found, due, "KL of near-equal normals, against its series", 1e-12, 1e-15 * abs(delta))
+
+
 def standard_is_special(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
     from vaebench.maths import gaussian
 
@@ -148,6 +165,14 @@ KL = (
         is_stable,
         _normals(300),
         60,
+    ),
+    Law(
+        "keeps its digits",
+        "The KL of normals that differ by δ, down to 1e-8, is exact to rounding of δ.",
+        CONTRACT,
+        keeps_its_digits,
+        _near,
+        40,
     ),
 )
 KL_STANDARD = (
