@@ -97,6 +97,8 @@ def test_codes_are_certain_of_all_their_places(shape: tuple[int, ...], seed: int
     found = Codes(codes).log_prob(z)
     assert torch.equal(found, torch.where(same, 0.0, -torch.inf))
     assert torch.equal(Codes(codes).sample(GivenNoise([])), codes)
+    with pytest.raises(ValueError, match=r"where .* is expected"):
+        Codes(codes).log_prob(codes[..., None])
 
 
 @given(SHAPES, SEEDS, st.integers(1, 5))
