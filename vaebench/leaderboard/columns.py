@@ -75,6 +75,8 @@ def columns(
         Column("training (s)", lambda entry: fixed(entry.row.mean["train_seconds"], 0)),
         Column("images/s", lambda entry: fixed(entry.row.mean["images_per_second"], 0)),
     ]
+    if any(run.record.fit for run in section.runs):
+        found.append(Column("prior's fit (s)", lambda entry: fixed(entry.row.mean["fit_seconds"], 0)))
     if any(packages(run.record) for run in section.runs):
         found.append(
             Column("packages", lambda entry: plain(packages(entry.row.runs[0].record)), numeric=False)

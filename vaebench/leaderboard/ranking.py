@@ -31,6 +31,7 @@ MEASURES: dict[str, Callable[[Run], float | None]] = {
     "kid": _of_fid("kid"),
     "kid_se": _of_fid("kid_se"),
     "train_seconds": lambda run: run.record.budget.train_seconds,
+    "fit_seconds": lambda run: run.record.fit.seconds if run.record.fit else 0.0,
     "images_per_second": lambda run: run.record.budget.images_per_second,
 }
 
