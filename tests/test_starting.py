@@ -1,32 +1,20 @@
 """``vaebench run --from``: a run that starts from another's weights, and what it refuses."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from tests.command import call
 from vaebench import records, starting
-from vaebench.cli import main
 from vaebench.errors import DamagedError, UsageError
 from vaebench.runs import RunFolder
 from vaebench.training import checkpoint
 
 TINY = "enc=mlp,enc.hidden=8,latent=gaussian,latent.dim=2,dec=mlp,dec.hidden=8,lik.components=1"
 QUICK = ("--set", "extractor=off", "--set", "samples=1", "--set", "validate=0", "--device", "cpu")
-
-
-def call(*words: object) -> int:
-    kept, sys.argv = sys.argv, ["vaebench", *map(str, words)]
-    try:
-        main()
-    except SystemExit as left:
-        return int(left.code or 0)
-    finally:
-        sys.argv = kept
-    raise AssertionError("the command line ends by SystemExit")
 
 
 @pytest.fixture(scope="module")

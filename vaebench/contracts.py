@@ -62,11 +62,12 @@ __all__ = [
 class Part(nn.Module):
     """What every component is: a module that says what it offers and needs, so that pairs can be checked.
 
-    ``offers`` are free words (in use: ``real``, ``codes``, ``density`` for a posterior that can be evaluated
-    at any z, ``own-root`` for a layer with a p of its own for its root, ``pyramid``, ``single`` for one
-    group, ``autoregressive``). ``needs`` maps a slot (``data`` too)
-    to words that the part there must offer, ``"a|b"`` for either. ``suggests`` names the part for a slot
-    that is left open. All are read from the class before any tensor is made.
+    ``offers`` are free words (in use: ``real``, ``codes``, ``nothing`` for models without latents,
+    ``density`` for a posterior that can be evaluated at any z, ``own-root`` for a layer with a p of its own
+    for its root, ``pyramid``, ``single`` for one group, ``autoregressive``, ``unconditional`` for a decoder
+    that works without z). ``needs`` maps a slot (``data`` too) to words that the part there must offer,
+    ``"a|b"`` for either. ``suggests`` names the part for a slot that is left open. All are read from the
+    class before any tensor is made.
     """
 
     offers: ClassVar[Tags] = frozenset()
@@ -188,7 +189,10 @@ class Decoder(Part):
         return nn.Conv2d(self.width, likelihood.channels, 1)
 
     def sample(self, features: tuple[Tensor, ...], output: Output, noise: Noise) -> Tensor:
-        """An image x ~ p(x|z), int64 (B, C, H, W); autoregressive decoders override this."""
+        """An image x ~ p(x|z), int64 (B, C, H, W); autoregressive decoders override this.
+
+        They ask ``likelihood.sample`` once for each pixel in raster order, C times where it is ``by_colour``.
+        """
         return output.likelihood.sample(output.parameters_of(self(features, None)), noise)
 
     def mean(self, features: tuple[Tensor, ...], output: Output, noise: Noise) -> Tensor:

@@ -21,6 +21,7 @@ from vaebench.parameters import text
 from vaebench.records import Record
 from vaebench.runs import Request
 from vaebench.settings import FITTING, Scoring, Training
+from vaebench.spec import Spec, parse
 from vaebench.training.loop import State
 
 
@@ -157,9 +158,8 @@ def command(request: Request) -> str:
     before = request.base.command.count(" && ") if request.base else 0
     folder = f"base{before or ''}"  # a base of a base is in a folder of its own
     if request.base and request.base.frozen:
-        _, prior = request.compose.split(",prior=", 1)
-        pieces = prior.split(",dec", 1)[0]
-        words = ["vaebench", "refit", folder, "--prior", pieces, *seed]
+        prior = str(Spec({"prior": parse(request.compose).choices["prior"]})).removeprefix("prior=")
+        words = ["vaebench", "refit", folder, "--prior", prior, *seed]
         said: Sequence[str] = (*fitting, *_said(request.scoring, Scoring()))
     else:
         origin = ["--from", folder] if request.base else []

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from vaebench.settings import FITTING, Training
 from vaebench.spec import parse, parse_data
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
-from vaebench.training.loop import Reporter, State, Trainer
+from vaebench.training.loop import M, Reporter, State, Trainer
 from vaebench.training.prior import PriorFit
 from vaebench.training.stream import Stream, derived_seed
 
@@ -161,7 +161,7 @@ def _train_all(
     prepared: Prepared, folder: RunFolder, reporter: Reporter, *, stand_in: bool
 ) -> tuple[Vae, State]:
     """The whole model, trained to the end of its budget."""
-    request, dataset, device = prepared.request, prepared.data, prepared.device
+    request = prepared.request
     training, protocol = request.training, request.scoring
     torch.manual_seed(derived_seed(request.seed, "initial weights"))
     model = prepared.composition.build(training, stand_in=stand_in)
@@ -169,28 +169,46 @@ def _train_all(
         _begin(prepared, model)
     else:
         _take_start(model, folder, stand_in=stand_in)
-    stream = Stream(dataset.train.images.to(device), training.batch, request.seed, dataset.draw)
-    validation = dataset.validation.images.to(device)
 
-    def bound(scored: Vae) -> float:
-        of_each = bounds(scored, validation, 1, protocol.score_batch, protocol.noise_seed)
+    def bound(scored: Vae, images: Tensor) -> float:
+        of_each = bounds(scored, images, 1, protocol.score_batch, protocol.noise_seed)
         return -of_each.elbo.mean().item()
 
+    store = Store(folder.checkpoints)
+    return model, _trained(prepared, model.to(prepared.device), training, store, reporter, bound)
+
+
+def _trained(
+    prepared: Prepared,
+    model: M,
+    settings: Training,
+    store: Store,
+    reporter: Reporter,
+    bound: Callable[[M, Tensor], float],
+) -> State:
+    """Train to the end of the settings' budget, from the newest checkpoint on, and take the final weights.
+
+    :param bound: of a model on validation images, nats per image
+    """
+    dataset, device, seed = prepared.data, prepared.device, prepared.request.seed
+    labels = None if dataset.train.labels is None else dataset.train.labels.to(device)
+    stream = Stream(dataset.train.images.to(device), settings.batch, seed, dataset.draw, labels)
+    validation = dataset.validation.images.to(device)
     trainer = Trainer(
-        model.to(device),
+        model,
         stream,
-        training,
-        total_steps(training, len(stream.images)),
-        request.seed,
-        Store(folder.checkpoints),
+        settings,
+        total_steps(settings, len(stream.images)),
+        seed,
+        store,
         reporter,
-        bound if training.validate and len(validation) else None,
+        (lambda found: bound(found, validation)) if settings.validate and len(validation) else None,
     )
     trainer.restore()
     state = trainer.run()
     if state.stopped != "diverged":
-        trainer.model.load_state_dict(trainer.final_weights())
-    return trainer.model, state
+        model.load_state_dict(trainer.final_weights())
+    return state
 
 
 def _take_start(model: Vae, folder: RunFolder, *, stand_in: bool) -> None:
@@ -220,17 +238,19 @@ def save_rest(folder: RunFolder, weights: Mapping[str, Tensor], state: State) ->
 
 
 def take_rest(base: RunFolder, folder: RunFolder) -> None:
-    """Copy a finished run's weights, but for its prior's, into a new folder; once."""
+    """Copy a finished or imported run's weights, but for its prior's, into a new folder; once."""
     if folder.rest.is_dir():
         return
-    spent = records.read(base.record).budget
-    state = State(
-        step=spent.steps,
-        skipped=spent.skipped,
-        stopped=spent.stopped,
-        best_step=spent.best_step,
-        seconds=spent.train_seconds,
-    )
+    state = State(stopped="budget")  # imported weights have no training that a record could tell of
+    if base.record.exists():
+        spent = records.read(base.record).budget
+        state = State(
+            step=spent.steps,
+            skipped=spent.skipped,
+            stopped=spent.stopped,
+            best_step=spent.best_step,
+            seconds=spent.train_seconds,
+        )
     save_rest(folder, checkpoint.load(base.weights).tensors["model"], state)
 
 
@@ -238,39 +258,22 @@ def _fit_prior(
     prepared: Prepared, folder: RunFolder, reporter: Reporter, settings: Training
 ) -> tuple[Vae, State]:
     """The model with its prior fitted to the frozen rest that the folder holds."""
-    request, dataset, device = prepared.request, prepared.data, prepared.device
+    request = prepared.request
     torch.manual_seed(derived_seed(request.seed, "initial prior"))
     model = prepared.composition.build(request.training)
     _begin(prepared, model)
     absent, unknown = model.load_state_dict(checkpoint.load(folder.rest).tensors["model"], strict=False)
     if unknown or any(not name.startswith(_PRIOR) for name in absent):
         raise DamagedError(f"{folder.rest} holds the weights of another composition")
-    validation = dataset.validation.images.to(device)
-    labels = None if dataset.train.labels is None else dataset.train.labels.to(device)
-    stream = Stream(dataset.train.images.to(device), settings.batch, request.seed, dataset.draw, labels)
-    fit = PriorFit(model.to(device))
+    fit = PriorFit(model.to(prepared.device))
     if not any(p.requires_grad for p in fit.parameters()):
         return model, State(stopped="budget")  # a uniform prior, say: nothing to fit
 
-    def bound(fitted: PriorFit) -> float:
-        return fitted.rate(validation, request.scoring.score_batch, request.scoring.noise_seed)
+    def bound(fitted: PriorFit, images: Tensor) -> float:
+        return fitted.rate(images, request.scoring.score_batch, request.scoring.noise_seed)
 
-    trainer = Trainer(
-        fit,
-        stream,
-        settings,
-        total_steps(settings, len(stream.images)),
-        request.seed,
-        Store(folder.fit_checkpoints),
-        reporter,
-        bound if settings.validate and len(validation) else None,
-    )
-    trainer.restore()
     reporter.say("fitting the prior to the frozen rest")
-    state = trainer.run()
-    if state.stopped != "diverged":
-        fit.load_state_dict(trainer.final_weights())
-    return model, state
+    return model, _trained(prepared, fit, settings, Store(folder.fit_checkpoints), reporter, bound)
 
 
 def load(folder: RunFolder, registry: Registry, root: Path, device: str) -> tuple[Prepared, Vae]:

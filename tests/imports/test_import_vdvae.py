@@ -1,7 +1,6 @@
 """``vaebench import vdvae``: released weights become a run that scores, samples, and trains further."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,22 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from tests import golden
+from tests.command import call
 from vaebench import records, registry, runner
-from vaebench.cli import main
 from vaebench.noise import GivenNoise
 from vaebench.runs import RunFolder
 from vaebench.training import checkpoint
-
-
-def call(*words: object) -> int:
-    kept, sys.argv = sys.argv, ["vaebench", *map(str, words)]
-    try:
-        main()
-    except SystemExit as left:
-        return int(left.code or 0)
-    finally:
-        sys.argv = kept
-    raise AssertionError("the command line ends by SystemExit")
 
 
 class Place:
@@ -94,6 +82,19 @@ def test_an_imported_run_is_evaluated_drawn_and_trained_further(place: Place) ->
     assert record.base.command.startswith(f"vaebench import vdvae {place.weights}")
     assert record.training.shift == place.shift
     assert " --from base " in record.command
+
+
+def test_another_prior_can_be_put_on_imported_weights(place: Place) -> None:
+    place.save(place.file.parameters)
+    assert place.imported("--set", "samples=1") == 0
+    swapped = place.root / "swapped"
+    assert call("refit", place.run, "--prior", "normal", "--out", swapped, "--device", "cpu") == 0
+    record = records.read(swapped / "record.json")
+    assert record.base is not None
+    assert record.base.frozen
+    assert record.budget.images == 0, "what the weights have seen is not known here"
+    before, after = (checkpoint.load(f / "weights").tensors["model"] for f in (place.run, swapped))
+    assert checkpoint.weights_sha256(before) == checkpoint.weights_sha256(after)
 
 
 class Bomb:
