@@ -29,6 +29,7 @@ ALLOWED = {
     "parameters": {"errors", "registry"},
     "spec": {"errors", "parameters", "registry"},
     "records": {"errors", "settings"},
+    "sources": set(),
     "leaderboard": {"errors", "files", "records"},
     "runs": {"errors", "files", "settings", "spec"},
     "recipes": {"errors", "parameters", "registry", "runs", "settings", "spec"},
@@ -58,6 +59,7 @@ LIGHT = (
     "runs",
     "recipes",
     "files",
+    "sources",
 )
 HEAVY = {"torch", "torchvision", "torch_fidelity", "sklearn", "matplotlib", "pandas", "scipy", "PIL"}
 

@@ -103,13 +103,13 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
     _begin(prepared, prepared.composition.build(request.training))  # a part may refuse the data: now
     folder.write_request(request)
     model, state, fit = _train(prepared, folder, reporter)
-    scores, weights = None, None
+    scores, weights, pictures = None, None, None
     began = time.monotonic()
     if state.stopped != "diverged" and (fit is None or fit.stopped != "diverged"):
         weights = checkpoint.weights_sha256(model.state_dict())
         with contextlib.suppress(DivergedError):
             scores, images = scoring.score(model, prepared.data, request.scoring, registry, reporter)
-            scoring.draw_pictures(model, prepared.data, images, folder, request.scoring)
+            pictures = scoring.draw_pictures(model, prepared.data, images, folder, request.scoring)
     history = {"training": state.history, "fit": fit.history if fit else []}
     write_atomic(folder.history, msgspec.json.encode(history) + b"\n")
     done = recording.record(
@@ -121,6 +121,7 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
         state,
         fit,
         scores,
+        pictures,
         time.monotonic() - began,
         sum(p.numel() for p in model.parameters()),
         weights if scores else None,
