@@ -23,7 +23,7 @@ from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.runs import Request, RunFolder
 from vaebench.settings import FITTING, Training
-from vaebench.spec import parse, parse_data
+from vaebench.spec import DataSpec, parse, parse_data
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
 from vaebench.training.loop import M, Reporter, State, Trainer
@@ -52,6 +52,13 @@ def device_of(name: str) -> torch.device:
 def prepare(request: Request, registry: Registry, root: Path, device: str) -> Prepared:
     """Load the data, fill in and check the composition, and put the request in canonical form."""
     data_spec, dataset = data_room.load(parse_data(request.data), registry, root)
+    return settle(request, data_spec, dataset, registry, root, device)
+
+
+def settle(
+    request: Request, data_spec: DataSpec, dataset: Dataset, registry: Registry, root: Path, device: str
+) -> Prepared:
+    """``prepare`` with data that are loaded already, for several requests of the same."""
     composition = resolve(parse(request.compose), registry, dataset.image)
     where = device_of(device)
     training = request.training
