@@ -33,6 +33,7 @@ ALLOWED = {
     "leaderboard": {"errors", "files", "records"},
     "runs": {"errors", "files", "settings", "spec"},
     "recipes": {"errors", "parameters", "registry", "runs", "settings", "spec"},
+    "tracks": {"errors", "parameters", "registry", "runs", "settings", "spec"},
     "blocks": BASE,
     **{part: BASE | {"blocks", part} for part in PARTS},
     "datasets": {"contracts", "errors", "registry", "parameters"},

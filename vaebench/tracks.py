@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from vaebench.errors import UsageError
-from vaebench.parameters import Parameter, convert, parameters_of
+from vaebench.parameters import Parameter, convert, parameters_of, text
 from vaebench.registry import CONTROL, nearest, one_line
 from vaebench.runs import Request
 from vaebench.settings import FITTING, Scoring, Training
-from vaebench.spec import parse, parse_data
+from vaebench.spec import Spec, parse, parse_data
 
 SHIPPED: Final = Path(__file__).parent / "trackbook"
 _LENGTHS = ("steps", "epochs")
@@ -193,3 +193,15 @@ def _read(label: str, parser: Any, said: str) -> str:
         return str(parser(said))
     except UsageError as error:
         raise UsageError(f"{label}: {error}") from None
+
+
+def label(entry: Entry, track: Track) -> str:
+    """What an entry says that the track's base does not; ``base`` where that is nothing."""
+    base = set(_pieces(track.base)) if track.base else set()
+    own = [piece for piece in _pieces(entry.compose) if piece not in base]
+    own += [f"{name}={text(value)}" for name, value in entry.set.items()]
+    return ",".join(own) or "base"
+
+
+def _pieces(compose: str) -> list[str]:
+    return [str(Spec({slot: choice})) for slot, choice in parse(compose).choices.items()]
