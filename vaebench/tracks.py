@@ -1,5 +1,6 @@
 """A track: compositions that are trained on the same data with the same budget and scored by one protocol."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -98,7 +99,7 @@ def find(said: str) -> Path:
     known = shipped()
     if said in known:
         return known[said]
-    if said.endswith(".toml") or len(Path(said).parts) > 1:
+    if said.endswith(".toml") or "/" in said or os.sep in said:
         return Path(said)
     names = ", ".join(known)
     raise UsageError(f"{one_line(said)} is no shipped track; those are {names}{nearest(said, known)}")
@@ -115,12 +116,13 @@ def read(path: Path) -> Track:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from None
     try:
-        return _track(path.stem, table)
+        return from_table(path.stem, table)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
 
 
-def _track(name: str, table: Mapping[str, Any]) -> Track:
+def from_table(name: str, table: Mapping[str, Any]) -> Track:
+    """The track that a file's table says; UsageError, naming the key, where it says none."""
     said = _typed(table, _Said, "", "a track")
     _line("summary", said.summary)
     if len(set(said.seeds)) < len(said.seeds):

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vaebench import recording
 from vaebench.bench.plan import Run
@@ -45,22 +46,23 @@ class Status:
     def tell(self, line: str) -> None:
         """Take in a line of the child's stderr: an event of ``--progress json``, or words."""
         try:
-            event = json.loads(line)
-            what = event["event"]
+            self._event(json.loads(line))
         except (ValueError, TypeError, KeyError):
             self.line = line.strip() or self.line
-            return
-        if what == "start":
-            fitting = self.phase.startswith("fitting")
-            self.phase = "fitting the prior" if fitting else "training"
-            self.at, self.of = event["step"], event["total"]
-            self.resumed_at = self.at
-        elif what == "step":
-            self.at, self.of = event["step"], event["total"]
-        elif what == "count":
-            self.phase, self.at, self.of = event["what"], event["done"], event["total"]
-        elif what == "say":
-            self.phase = event["line"].partition(":")[0]
+
+    def _event(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "start":
+                fitting = self.phase.startswith("fitting")
+                self.phase = "fitting the prior" if fitting else "training"
+                self.at = self.resumed_at = int(event["step"])
+                self.of = int(event["total"])
+            case "step":
+                self.at = int(event["step"])
+            case "count":
+                self.phase, self.at, self.of = str(event["what"]), int(event["done"]), int(event["total"])
+            case "say":
+                self.phase, self.at = str(event["line"]).partition(":")[0], 0
 
 
 def command(run: Run, data_root: Path | None, device: str) -> list[str]:
