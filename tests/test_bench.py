@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vaebench import records, registry, runner, tracks
@@ -251,7 +251,6 @@ FIELDS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(
     st.text() | st.builds(lambda e, f: json.dumps({"event": e, **f}), EVENTS, FIELDS) | st.just("[1]"),
 )
