@@ -197,10 +197,32 @@ def test_a_run_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
     assert states(work) == ["done", "done"]
 
 
+def test_so_many_runs_at_a_time_as_jobs_and_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now: list[Path] = []
+    most: list[int] = []
+
+    class Failing(InProcess):
+        def wait(self) -> int:
+            now.append(self.status.run.folder)
+            most.append(len(now))
+            time.sleep(0.1)
+            now.remove(self.status.run.folder)
+            return 1
+
+    monkeypatch.setattr(work_room, "Child", Failing)
+    work = Work(planned(tmp_path, TRACK + AGAIN, seeds=[0, 1, 2]), None, tmp_path, "cpu", jobs=3)
+    work.go()
+    assert states(work) == ["failed"] * 6
+    assert (Failing.started, max(most)) == (6, 3)
+    assert work.statuses[0].line == "ended with exit code 1"
+
+
 PARTS = [(slot, name) for slot, kind in SLOTS.items() for name in KNOWN.names(kind)]
 
 
-@pytest.mark.parametrize(("slot", "name"), PARTS, ids="=".join)
+@pytest.mark.parametrize(("slot", "name"), PARTS, ids=[f"{slot}={name}" for slot, name in PARTS])
 def test_an_added_part_takes_its_slot_and_leaves_what_fits(slot: str, name: str) -> None:
     track = tracks.read(tracks.find("digits"))
     assert track.base is not None

@@ -37,6 +37,7 @@ class Status:
     """Spent in this call, once it has ended."""
     line: str = field(default="", repr=False)
     """The last line that it said: why it failed, where it did."""
+    _said: str = field(default="", repr=False)
 
     @property
     def spent(self) -> float:
@@ -53,7 +54,7 @@ class Status:
     def _event(self, event: Mapping[str, Any]) -> None:
         match event["event"]:
             case "start":
-                fitting = self.phase.startswith("fitting")
+                fitting = self._said.startswith("fitting")
                 self.phase = "fitting the prior" if fitting else "training"
                 self.at = self.resumed_at = int(event["step"])
                 self.of = int(event["total"])
@@ -62,7 +63,9 @@ class Status:
             case "count":
                 self.phase, self.at, self.of = str(event["what"]), int(event["done"]), int(event["total"])
             case "say":
-                self.phase, self.at = str(event["line"]).partition(":")[0], 0
+                self._said = str(event["line"])
+                if self.of:  # what is said before training is no phase
+                    self.phase, self.at = self._said.partition(":")[0], 0
 
 
 def command(run: Run, data_root: Path | None, device: str) -> list[str]:

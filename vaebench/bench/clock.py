@@ -22,7 +22,7 @@ class Clock:
     """
 
     def __init__(self, statuses: Sequence[Status]) -> None:
-        ended = [(repr(s.run.entry), cost(s.record)) for s in statuses if s.record is not None]
+        ended = [(repr(s.run.entry), s.seconds or cost(s.record)) for s in statuses if s.record is not None]
         self._all = [seconds for _, seconds in ended]
         self._of_entry: dict[str, list[float]] = {}
         for entry, seconds in ended:
