@@ -303,6 +303,23 @@ def called(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return int(left.value.code or 0)
 
 
+def test_events_of_a_run_tell_how_it_stands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (run, _) = planned(tmp_path, TRACK.replace(TINY, CODED)).runs
+    monkeypatch.setattr("vaebench.cli.progress.Events.every", 0.0)
+    assert called(monkeypatch, *command(run, None, "cpu")[1:], "--progress", "json") == 0
+    status, phases = Status(run), []
+    for line in capsys.readouterr().err.splitlines():
+        assert json.loads(line)["event"] in ("say", "start", "step", "validated", "count")
+        status.tell(line)
+        phases.append((status.phase, status.at, status.of))
+    assert ("training", 4, 4) in phases
+    assert ("fitting the prior", 2, 2) in phases
+    assert ("scoring with K=1", 360, 360) in phases
+    assert status.line == ""
+
+
 def test_the_verb(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
