@@ -275,7 +275,15 @@ def test_show_tells_parameters_as_they_are(call: Called) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["list"], ["list", "prior", "--json"], ["run", "--help"], ["--version"]]
+    "words",
+    [
+        ["--help"],
+        ["list"],
+        ["list", "prior", "--json"],
+        ["list", "tracks"],
+        ["bench", "--help"],
+        ["--version"],
+    ],
 )
 def test_what_is_quick_imports_nothing_heavy(words: list[str]) -> None:
     code = (

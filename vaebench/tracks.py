@@ -1,5 +1,6 @@
 """A track: compositions that are trained on the same data with the same budget and scored by one protocol."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -8,11 +9,11 @@ import msgspec
 from msgspec import Meta
 
 from vaebench.errors import UsageError
-from vaebench.parameters import Parameter, convert, parameters_of
+from vaebench.parameters import Parameter, convert, parameters_of, text
 from vaebench.registry import CONTROL, nearest, one_line
 from vaebench.runs import Request
 from vaebench.settings import FITTING, Scoring, Training
-from vaebench.spec import parse, parse_data
+from vaebench.spec import Spec, parse, parse_data
 
 SHIPPED: Final = Path(__file__).parent / "trackbook"
 _LENGTHS = ("steps", "epochs")
@@ -98,7 +99,7 @@ def find(said: str) -> Path:
     known = shipped()
     if said in known:
         return known[said]
-    if said.endswith(".toml") or len(Path(said).parts) > 1:
+    if said.endswith(".toml") or "/" in said or os.sep in said:
         return Path(said)
     names = ", ".join(known)
     raise UsageError(f"{one_line(said)} is no shipped track; those are {names}{nearest(said, known)}")
@@ -115,12 +116,13 @@ def read(path: Path) -> Track:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from None
     try:
-        return _track(path.stem, table)
+        return from_table(path.stem, table)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
 
 
-def _track(name: str, table: Mapping[str, Any]) -> Track:
+def from_table(name: str, table: Mapping[str, Any]) -> Track:
+    """The track that a file's table says; UsageError, naming the key, where it says none."""
     said = _typed(table, _Said, "", "a track")
     _line("summary", said.summary)
     if len(set(said.seeds)) < len(said.seeds):
@@ -193,3 +195,15 @@ def _read(label: str, parser: Any, said: str) -> str:
         return str(parser(said))
     except UsageError as error:
         raise UsageError(f"{label}: {error}") from None
+
+
+def label(entry: Entry, track: Track) -> str:
+    """What an entry says that the track's base does not; ``base`` where that is nothing."""
+    base = set(_pieces(track.base)) if track.base else set()
+    own = [piece for piece in _pieces(entry.compose) if piece not in base]
+    own += [f"{name}={text(value)}" for name, value in entry.set.items()]
+    return ",".join(own) or "base"
+
+
+def _pieces(compose: str) -> list[str]:
+    return [str(Spec({slot: choice})) for slot, choice in parse(compose).choices.items()]
