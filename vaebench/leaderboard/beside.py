@@ -43,18 +43,17 @@ def beside(figures: Sequence[Figure], sections: Sequence[tuple[Section, list[Ran
 
 
 def _cells(figure: Figure) -> list[str]:
-    whose = f"{figure.citation}, of {figure.by}" if figure.by else figure.citation
     return [
         plain(figure.method),
         _value(figure),
         figure.unit,
         plain(_protocol(figure)),
-        ("copy: " if figure.secondary else "") + plain(whose),
+        ("copy: " if figure.secondary else "") + plain(figure.citation),
     ]
 
 
 def _value(figure: Figure) -> str:
-    return f"{figure.value:g}{' ?' if figure.doubtful else ''}"
+    return f"{figure.value}{' ?' if figure.doubtful else ''}"
 
 
 def _protocol(figure: Figure) -> str:
@@ -84,21 +83,21 @@ def _line(figure: Figure, section: Section, row: Row, typical: float) -> list[st
     scale, digits, measure = 1.0, 4, "bits"
     if figure.unit == "nats":
         scale, digits, measure = data.channels * data.height * data.width * math.log(2), 2, "nats"
-    measured = row.mean[measure]
+    measured, published = row.mean[measure], float(figure.value)
     return [
         plain(figure.method),
         _value(figure),
-        code(composition),
+        code(composition.replace(",", ", ")),
         f"{section.protocol.images:,}",
         bound(row),
         fixed(measured, digits),
-        f"{'+' if measured > figure.value else ''}{fixed(measured - figure.value, digits)}",
+        f"{'+' if measured > published else ''}{fixed(measured - published, digits)}",
         _verdict(figure, measured, noise(row, typical) * scale, section.protocol.images, composition),
     ]
 
 
 def _verdict(figure: Figure, measured: float, error: float, images: int, composition: str) -> str:
-    difference = measured - figure.value
+    difference = measured - float(figure.value)
     if abs(difference) <= WITHIN * error:
         said = "within noise"
     else:

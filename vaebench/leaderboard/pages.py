@@ -183,7 +183,8 @@ def _item(number: int, record: Record, runs: str, commands: Sequence[str], pictu
     """An item of a numbered list, what follows its first line indented to stay inside it."""
     lead = f"{number}. "
     inside = " " * len(lead)
-    parts = f"{inside}Code: {code_of(record)}" if record.parts else ""
+    known = code_of(record)
+    parts = f"{inside}Code: {known}" if known else ""
     block = fenced(list(dict.fromkeys(commands)), inside)
     below = "\n".join(f"{inside}{line}" for line in pictures.splitlines())
     return "\n\n".join(

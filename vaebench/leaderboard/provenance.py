@@ -31,7 +31,12 @@ def distributions(record: Record) -> str:
 
 
 def code_of(record: Record) -> str:
-    """Each part, its distribution where foreign, and the beginning of its code's hash; plain markdown."""
+    """Each part, its distribution where foreign, and the beginning of its code's hash, as plain markdown.
+
+    Empty where the hash of none is known.
+    """
+    if not any(part.source_sha256 for part in record.parts.values()):
+        return ""
     return ", ".join(
         plain(f"{slot}={part.name}")
         + (f" of {plain(f'{part.package} {part.package_version}')}" if part.package != OWN else "")

@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,12 +38,11 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     method: Text
     data: Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
     """The page that it stands on."""
-    value: float
+    value: Decimal
+    """With the digits that were published."""
     unit: Literal["nats", "bits/dim", "FID"]
     citation: Text
     """Who states it."""
-    by: Text | None = None
-    """The paper that the method is of, where that is another."""
     secondary: bool = False
     """Not read in the paper itself."""
     protocol: Stated = Stated()
@@ -70,7 +70,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read(path: Path) -> tuple[Figure, ...]:
     """The figures in a file, none where there is no file; UsageError, in one line, for one that is unfit."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -83,7 +83,7 @@ def read(path: Path) -> tuple[Figure, ...]:
         raise UsageError(visible(f"{path}: {error}")) from None
     for figure in figures:
         said = f"{path}: {visible(figure.method)} on {figure.data}"
-        if not math.isfinite(figure.value):
+        if not math.isfinite(float(figure.value)):
             raise UsageError(f"{said}: a finite value is expected")
         if figure.unit == "FID" and (figure.reproduces or figure.comparable_with):
             raise UsageError(f"{said}: FID depends on its extractor; only nats and bits/dim are compared")
