@@ -43,7 +43,7 @@ def regenerate(root: Path, current: Current = MappingProxyType({})) -> Outcome:
             if content is None:
                 path.unlink(missing_ok=True)
             else:
-                write_atomic(path, content)
+                write_atomic(path, content, durable=False)
     return outcome
 
 
@@ -76,7 +76,7 @@ def _look(root: Path, current: Current) -> tuple[dict[str, bytes], Outcome]:
     folder = root / RECORDS
     if not folder.is_dir():
         raise UsageError(f"{root} has no folder {RECORDS}; `vaebench submit RUN` makes it")
-    records = [read(path) for path in sorted(folder.glob("*.json"))]
+    records = [read(path) for path in sorted(folder.glob("*.json"), key=lambda path: path.name)]
     found = pages(records, published.read(root / published.FILE), current)
     return found, Outcome(_changed(root, found), stale(records, current))
 
