@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from vaebench.leaderboard.wording import MARK
 from vaebench.records import Tightness
 
 FOLDER = "pictures"
+OWN = re.compile("[a-z0-9-]+-[0-9a-f]{16}-(cost|rate-distortion|training|bound)[.]svg")
+"""Names that only a board gives to its charts."""
 SHOWN = STYLES
 """The rows of a section that are drawn, the best: more could not be told apart."""
 POINTS = 200
@@ -42,7 +45,7 @@ class Chart(NamedTuple):
     """Our own words and numbers, safe as markdown."""
 
 
-class _Shown(NamedTuple):
+class Shown(NamedTuple):
     """The rows that are drawn."""
 
     page: str
@@ -54,10 +57,12 @@ class _Shown(NamedTuple):
 
 def charts(section: Section, entries: Sequence[Ranked]) -> list[Chart]:
     """The charts that have something to show: two points, or a line of two."""
+    if len(entries) == 1 and not any(_lines(run) for run in entries[0].row.runs):
+        return []
     names = short_names(entries[:SHOWN])
     rows = [(number, *named) for number, named in enumerate(zip(names, entries, strict=False), 1)]
     rest = f" The best {SHOWN} of {len(entries):,} rows." if len(entries) > SHOWN else ""
-    shown = _Shown(page_name(section.protocol.data), rows, rest)
+    shown = Shown(page_name(section.protocol.data), rows, rest)
     found = []
     for kind, drawing in _KINDS.items():
         made = drawing(shown)
@@ -66,6 +71,11 @@ def charts(section: Section, entries: Sequence[Ranked]) -> list[Chart]:
             svg = MARK.encode() + b"\n" + draw(plot)
             found.append(Chart(_file(section.protocol, kind), svg, plot.title, caption + rest))
     return found
+
+
+def _lines(run: Run) -> bool:
+    """Whether a run alone gives a line."""
+    return bool(run.record.validations or run.scores.likelihood.tightness)
 
 
 def files(drawn: Sequence[Chart]) -> dict[str, bytes]:
@@ -84,7 +94,7 @@ def _file(protocol: Protocol, kind: str) -> str:
     return f"{FOLDER}/{page_name(protocol.data)}-{known_by}-{kind}.svg"
 
 
-def _cost(shown: _Shown) -> tuple[Plot, str] | None:
+def cost(shown: Shown) -> tuple[Plot, str] | None:
     """Bits/dim, with its noise, against seconds of training and of fitting a prior."""
     typical = typical_spread([entry.row for _, _, entry in shown.rows])
     series = []
@@ -130,7 +140,7 @@ def _stairs(front: Sequence[Series], x: Scale) -> Guide:
     return Guide([*steps, (x.ends[1], steps[-1][1])])
 
 
-def _rate_distortion(shown: _Shown) -> tuple[Plot, str] | None:
+def rate_distortion(shown: Shown) -> tuple[Plot, str] | None:
     """Distortion against rate, in nats per image, and lines of one −ELBO."""
     series = []
     for number, name, entry in shown.rows:
@@ -161,7 +171,7 @@ def _levels(series: Sequence[Series], x: Scale, y: Scale) -> list[Guide]:
     return found
 
 
-def _training(shown: _Shown) -> tuple[Plot, str] | None:
+def training(shown: Shown) -> tuple[Plot, str] | None:
     """−ELBO of the validation split against images seen, of each row's first seed that was validated."""
     found = []
     for number, name, entry in shown.rows:
@@ -204,7 +214,7 @@ def _curve(run: Run) -> list[Point]:
     """At most ``POINTS`` of a run's validations, the last among them."""
     taken = run.record.validations
     points = [Point(_real(one.images), one.nats) for one in taken[:: -max(1, -(-len(taken) // POINTS))]]
-    return [point for point in reversed(points) if math.isfinite(point.x) and point.x >= 0]
+    return [point for point in reversed(points) if math.isfinite(point.y) and 0 <= point.x < math.inf]
 
 
 def _below(points: Sequence[Point], top: float) -> list[Point]:
@@ -215,11 +225,12 @@ def _below(points: Sequence[Point], top: float) -> list[Point]:
     if above[-1] + 1 == len(points):
         return [Point(points[-1].x, top)]
     (x0, y0, _), (x1, y1, _) = points[above[-1]], points[above[-1] + 1]
-    share = (y0 / 2 - top / 2) / (y0 / 2 - y1 / 2)
+    fall = y0 / 2 - y1 / 2
+    share = (y0 / 2 - top / 2) / fall if fall else 0.0
     return [Point(x0 + share * (x1 - x0), top), *points[above[-1] + 1 :]]
 
 
-def _bound(shown: _Shown) -> tuple[Plot, str] | None:
+def bound(shown: Shown) -> tuple[Plot, str] | None:
     """The importance-weighted bound against K, with its standard error over images."""
     followed = []
     for number, name, entry in shown.rows:
@@ -249,14 +260,14 @@ def _bound(shown: _Shown) -> tuple[Plot, str] | None:
 def _falls(taken: Tightness) -> list[Point]:
     pairs = zip(taken.samples, taken.nll, strict=False)
     points = [Point(_real(k), one.bits_per_dim, _error(one.bits_per_dim_se)) for k, one in pairs if k > 0]
-    return [point for point in points[:POINTS] if math.isfinite(point.x)]
+    return [point for point in points[:POINTS] if math.isfinite(point.x) and math.isfinite(point.y)]
 
 
-_KINDS: dict[str, Callable[[_Shown], tuple[Plot, str] | None]] = {
-    "cost": _cost,
-    "rate-distortion": _rate_distortion,
-    "training": _training,
-    "bound": _bound,
+_KINDS: dict[str, Callable[[Shown], tuple[Plot, str] | None]] = {
+    "cost": cost,
+    "rate-distortion": rate_distortion,
+    "training": training,
+    "bound": bound,
 }
 
 

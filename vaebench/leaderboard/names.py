@@ -10,25 +10,27 @@ from vaebench.leaderboard.wording import told_apart
 
 
 def short_names(entries: Sequence[Ranked]) -> list[str]:
-    """What tells each row from the others: the slots and parameters that are not the commonest.
+    """What tells each row from all others: choices that are not the commonest, parameters that not all give.
 
-    A row that has the commonest everywhere is named by its slots that differ in others.
+    A row that has neither is named by the slots that differ in others.
     """
     compositions = [_choices(entry.row.runs[0].record.composition) for entry in entries]
+    tally = Counter(choice for one in compositions for choice in one.items())
+    given = Counter(name for one in compositions for name in one)
+    common: dict[str, str] = {}
+    for (name, value), _ in sorted(tally.items(), key=lambda item: (-item[1], item[0])):
+        if given[name] == len(compositions):
+            common.setdefault(name, value)
     apart = told_apart(entries)
-    tally = Counter((name, value) for one in compositions for name, value in one.items())
-    common: dict[str, str | None] = {}
-    for (name, value), count in sorted(tally.items(), key=lambda item: (-item[1], item[0])):
-        absent = len(compositions) - sum(name in one for one in compositions)
-        common.setdefault(name, value if count >= absent else None)
     found = []
     for entry, one in zip(entries, compositions, strict=True):
         run = entry.row.runs[0]
-        own = {name: value for name, value in one.items() if value != common[name]}
-        apart_in = {name: value for name, value in one.items() if tally[name, value] < len(compositions)}
+        own = {name: value for name, value in one.items() if value != common.get(name)}
         words = html.unescape(apart.get(run.recipe, ""))
-        said = _said(own) or (not words and (_said(apart_in) or run.record.composition))
-        found.append(", ".join(text for text in (said, words) if text))
+        if not own and not words:
+            own = {name: value for name, value in one.items() if tally[name, value] < len(compositions)}
+        named = ", ".join(text for text in (_said(own), words) if text)
+        found.append(named or run.record.composition)
     return found
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 HUGE, TINY = 1e290, 1e-290
 """Larger magnitudes are drawn at ``HUGE``, smaller as 0: no step between ticks over- or underflows."""
@@ -37,13 +38,17 @@ class Scale:
         first, last = self.ends
         if self.log:
             first, last, value = math.log10(first), math.log10(last), math.log10(value)
-        return min(max((_tame(value) - first) / (last - first), 0.0), 1.0)
+        return min(max((value - first) / (last - first), 0.0), 1.0)
 
 
 def linear(values: Iterable[float], steps: int = STEPS) -> Scale:
     """The scale over finite ``values``: at most ``steps``, at least 5, of 1, 2 or 5 times a power of ten."""
     tamed = [_tame(value) for value in values]
-    low, high = min(tamed), max(tamed)
+    return _linear(min(tamed), max(tamed), steps)
+
+
+@lru_cache(1024)
+def _linear(low: float, high: float, steps: int) -> Scale:
     most = max(-low, high)
     if high - low <= FLAT * most:
         middle, aside = (low + high) / 2, 0.05 * most or 1.0
@@ -57,13 +62,17 @@ def linear(values: Iterable[float], steps: int = STEPS) -> Scale:
                 marked = [factor * number for number in range(first, last + 1)]
                 numbers = [float(f"{each}e{power}") for each in marked]
                 return Scale(tuple(zip(numbers, _labels(numbers, power), strict=True)), log=False)
-    raise AssertionError("a step of a fiftieth of the span or more was not enough")
+    raise AssertionError("a step of the span's own power of ten was not enough")
 
 
 def logarithmic(values: Iterable[float]) -> Scale:
     """The scale over finite positive ``values`` with ticks at whole, 1-2-5 or powers of ten, as many fit."""
     tamed = [max(_tame(value), TINY) for value in values]
-    low, high = min(tamed), max(tamed)
+    return _logarithmic(min(tamed), max(tamed))
+
+
+@lru_cache(1024)
+def _logarithmic(low: float, high: float) -> Scale:
     for mantissas, decades in _LADDERS:
         number = (math.floor(math.log10(low)) - 1) // decades * len(mantissas)
         while _rung(mantissas, decades, number + 1) <= low:

@@ -146,9 +146,8 @@ class _Canvas:
         ends = [(self.x(x), self.y(y)) for x, y in guide.points]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in ends)
         drawn = (
-            f'<polyline class="soft" style="fill:none" stroke="currentColor" '
-            f'stroke-opacity="0.7" stroke-dasharray="3 3" '
-            f'points="{line}"/>'
+            '<polyline class="soft" style="fill:none" stroke="currentColor" stroke-opacity="0.7" '
+            f'stroke-dasharray="3 3" points="{line}"/>'
         )
         if guide.label:
             x, y = self.label_at(guide)
@@ -204,10 +203,10 @@ class _Canvas:
         """The series' marks, numbers and names right of the plot."""
         parts = []
         for place, series in enumerate(self.plot.series):
-            x, y = LEFT + PLOT + 24, TOP + LINE * (place + 0.5)
-            parts.append(
-                f'<g class="{colour(series.number)}">{mark(series.number, x, y)}</g>{_named(series, LEFT + PLOT + NAMES, y)}'
-            )
+            y = TOP + LINE * (place + 0.5)
+            shape = mark(series.number, LEFT + PLOT + 24, y)
+            named = _named(series, LEFT + PLOT + NAMES, y)
+            parts.append(f'<g class="{colour(series.number)}">{shape}</g>{named}')
         return parts
 
     def numbers(self) -> list[str]:
