@@ -172,7 +172,8 @@ def test_numbers_stand_inside_and_off_each_other_while_there_is_room(
     points: list[tuple[float, float]],
 ) -> None:
     frame = Box(-100, -100, 500, 400)
-    found = beside(points, [(7, 6)] * len(points), [], [], frame, 5)
+    marks = [Box(x - 5, y - 5, x + 5, y + 5) for x, y in points]
+    found = beside(points, [(7, 6)] * len(points), [], marks, frame)
     assert all(box.within(frame) for box in found)
     alone = [
         place
@@ -181,7 +182,7 @@ def test_numbers_stand_inside_and_off_each_other_while_there_is_room(
     ]
     for place in alone:
         x, y = points[place]
-        assert not found[place].meets(Box(x - 5, y - 5, x + 5, y + 5))
+        assert not found[place].meets(marks[place])
         assert math.hypot(found[place].middle[0] - x, found[place].middle[1] - y) < 18
     few = found[:6]
     assert not any(one.meets(other) for place, one in enumerate(few) for other in few[:place])

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from vaebench.leaderboard.comparable import Protocol, Section
+from vaebench.leaderboard.gallery import FOLDER
 from vaebench.leaderboard.identity import Run, page_name
 from vaebench.leaderboard.names import short_names
 from vaebench.leaderboard.palette import STYLES
@@ -19,7 +20,6 @@ from vaebench.leaderboard.svg import Axis, Guide, Plot, Point, Series, draw
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Tightness
 
-FOLDER = "pictures"
 OWN = re.compile("[a-z0-9-]+-[0-9a-f]{16}-(cost|rate-distortion|training|bound)[.]svg")
 """Names that only a board gives to its charts."""
 SHOWN = STYLES
@@ -84,8 +84,9 @@ def files(drawn: Sequence[Chart]) -> dict[str, bytes]:
 
 
 def blocks(drawn: Sequence[Chart]) -> list[str]:
-    """Markdown: each chart and, under it, its caption."""
-    return [f"![{chart.title}]({chart.file})\n\n{chart.caption}" for chart in drawn]
+    """Markdown: how rows are known, and each chart with its caption under it."""
+    lead = ["In the charts a row has the number that its command has in the table."] if drawn else []
+    return lead + [f"![{chart.title}]({chart.file})\n\n{chart.caption}" for chart in drawn]
 
 
 def _file(protocol: Protocol, kind: str) -> str:

@@ -67,13 +67,9 @@ def beside(
     lines: Sequence[Segment],
     taken: Sequence[Box],
     frame: Box,
-    mark: float,
 ) -> list[Box]:
-    """A rectangle near each point, of given half width and height, off marks, lines and others if it can.
-
-    :param mark: half the side of a point's mark
-    """
-    taken = [*taken, *(Box(x - mark, y - mark, x + mark, y + mark) for x, y in points)]
+    """A rectangle near each point, of given half width and height, off marks, lines and others if it can."""
+    taken = [*taken]
     found = []
     for (x, y), (wide, high) in zip(points, halves, strict=True):
         spots = ((x + dx * (far + wide - 4), y + dy * far) for far in FAR for dx, dy in _AROUND)

@@ -97,6 +97,9 @@ class _Canvas:
         self.floor = height - BOTTOM
         self.step = min(4.0, DODGE / len(plot.series)) if plot.dodge else 0.0
         self.inset = INSET + self.step * (len(plot.series) - 1) / 2
+        points = [point for series in plot.series for point in series.points]
+        at = [(self.x(point.x), self.y(point.y)) for point in points if not plot.lines]
+        self.marks = [Box(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in at]
 
     def x(self, value: float, shift: float = 0.0) -> float:
         return LEFT + self.inset + self.plot.x.scale.at(value) * (PLOT - 2 * self.inset) + shift
@@ -155,8 +158,12 @@ class _Canvas:
         return drawn
 
     def label_at(self, guide: Guide) -> tuple[float, float]:
-        x, y = guide.points[-1]
-        return self.x(x) + 4, self.y(y) - 3
+        """Beside the line's end, or its beginning where a mark is on the end."""
+        spots = [(self.x(x) + 4, self.y(y) - 3) for x, y in (guide.points[-1], guide.points[0])]
+        free = (
+            spot for spot in spots if not any(_text_box(*spot, guide.label).meets(box) for box in self.marks)
+        )
+        return next(free, spots[0])
 
     def shift(self, place: int) -> float:
         return self.step * (place - (len(self.plot.series) - 1) / 2)
@@ -225,9 +232,8 @@ class _Canvas:
         halves = [(3.5 * len(f"{number}"), 6.0) for number, _ in numbered]
         frame = Box(LEFT, TOP, LEFT + PLOT, self.floor)
         parts = []
-        ends = [(*self.label_at(guide), len(guide.label)) for guide in self.plot.guides if guide.label]
-        labels = [Box(x, y - 9, x + 7 * length, y + 2) for x, y, length in ends]
-        boxes = beside(at, halves, bars + guides, labels, frame, MARK)
+        labels = [_text_box(*self.label_at(guide), guide.label) for guide in self.plot.guides if guide.label]
+        boxes = beside(at, halves, bars + guides, labels + self.marks, frame)
         for (number, _), (x, y), box in zip(numbered, at, boxes, strict=True):
             to_x, to_y = box.middle
             if math.hypot(to_x - x, to_y - y) > LEADER:
@@ -237,6 +243,11 @@ class _Canvas:
                 )
             parts.append(f'<text x="{to_x:.1f}" y="{to_y + 4:.1f}" text-anchor="middle">{number}</text>')
         return parts
+
+
+def _text_box(x: float, y: float, text: str) -> Box:
+    """What a short text takes that begins at x on the line y."""
+    return Box(x, y - 9, x + 7 * len(text), y + 2)
 
 
 def _named(series: Series, x: float, y: float) -> str:
