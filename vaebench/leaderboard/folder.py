@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vaebench.errors import DamagedError, UsageError, VaebenchError
 from vaebench.files import write_atomic
-from vaebench.leaderboard import gallery, published
+from vaebench.leaderboard import charts, gallery, published
 from vaebench.leaderboard.identity import digest, file_name
 from vaebench.leaderboard.pages import pages
 from vaebench.leaderboard.provenance import Current, stale
@@ -85,7 +85,12 @@ def _changed(root: Path, found: dict[str, bytes]) -> list[Path]:
     mark = MARK.encode()
     with _one_line(root):
         written = [path for path in root.glob("*.md") if (_content(path) or b"").startswith(mark)]
-        written += [path for path in root.glob(f"{gallery.FOLDER}/*") if gallery.OWN.fullmatch(path.name)]
+        pictures = (gallery.OWN, charts.OWN)
+        written += [
+            path
+            for path in root.glob(f"{gallery.FOLDER}/*")
+            if any(own.fullmatch(path.name) for own in pictures)
+        ]
         gone = [path for path in written if path.relative_to(root).as_posix() not in found]
         differing = [root / name for name, content in found.items() if _content(root / name) != content]
     return sorted(gone + differing)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from vaebench.leaderboard import charts
 from vaebench.leaderboard.beside import beside
 from vaebench.leaderboard.columns import SAMPLES, Notes, bound, columns, spread
 from vaebench.leaderboard.comparable import Section, sections
@@ -20,6 +21,8 @@ from vaebench.records import Data, Record
 INDEX = "README.md"
 SHOWN = 12
 """How much of a record's digest, which its file's name ends with, a page shows."""
+CHARTED = 20
+"""The sections of a page that have charts, the biggest."""
 
 
 class Unscored(NamedTuple):
@@ -132,9 +135,11 @@ def _page(name: str, page: Page, context: Context) -> str:
     blocks = [MARK, f"# {name}", "[All leaderboards](README.md)"]
     if common:
         blocks += ["Shared by all that is ranked here:", "\n".join(common)]
-    for (section, entries), said in zip(page.sections, phrases, strict=True):
+    for place, ((section, entries), said) in enumerate(zip(page.sections, phrases, strict=True)):
         own = [phrase for phrase, same in zip(said, shared, strict=True) if not same]
-        blocks += [f"## {', '.join(own) or 'Ranking'}", *_section(section, entries, unscored, context)]
+        drawn = charts.charts(section, entries) if place < CHARTED else []
+        context.gallery.files |= charts.files(drawn)
+        blocks += [f"## {', '.join(own) or 'Ranking'}", *_section(section, entries, unscored, context, drawn)]
     blocks += beside(context.figures.get(name, ()), page.sections)
     if page.unscored:
         blocks += _unscored(page.unscored, context.current)
@@ -146,8 +151,9 @@ def _section(
     entries: list[Ranked],
     unscored: Mapping[tuple[Data, bytes], list[Record]],
     context: Context,
+    drawn: Sequence[charts.Chart],
 ) -> list[str]:
-    """Baseline, table, footnotes, and for each row its code, commands and pictures."""
+    """Baseline, table, footnotes, charts, and for each row its code, commands and pictures."""
     notes = Notes()
     shown = columns(section, notes, told_apart(entries), unscored, context.gallery, context.current)
     cells = [
@@ -157,7 +163,8 @@ def _section(
     numeric = [*(column.numeric for column in shown), True]
     commands = [_command(number, entry.row, context.gallery) for number, entry in enumerate(entries, 1)]
     footnotes = ["\n".join(notes.lines())] if notes.numbers else []
-    return [_baseline(section), table(titles, cells, numeric), *footnotes, "### Commands", *commands]
+    lead = [_baseline(section), table(titles, cells, numeric), *footnotes]
+    return [*lead, *charts.blocks(drawn), "### Commands", *commands]
 
 
 def _baseline(section: Section) -> str:
