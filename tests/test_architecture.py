@@ -17,6 +17,8 @@ ALLOWED = {
     "errors": set(),
     "hookspecs": set(),
     "files": set(),
+    "locks": {"errors"},
+    "sealed": set(),
     "noise": set(),
     "settings": set(),
     "maths": set(),
@@ -28,9 +30,9 @@ ALLOWED = {
     "registry": {"errors", "hookspecs"},
     "parameters": {"errors", "registry"},
     "spec": {"errors", "parameters", "registry"},
-    "records": {"errors", "settings"},
-    "leaderboard": {"errors", "files", "records"},
-    "runs": {"errors", "files", "settings", "spec"},
+    "records": {"errors", "sealed", "settings"},
+    "leaderboard": {"errors", "files", "locks", "records"},
+    "runs": {"errors", "files", "locks", "sealed", "settings", "spec"},
     "recipes": {"errors", "parameters", "registry", "runs", "settings", "spec"},
     "blocks": BASE,
     **{part: BASE | {"blocks", part} for part in PARTS},
@@ -58,6 +60,8 @@ LIGHT = (
     "runs",
     "recipes",
     "files",
+    "locks",
+    "sealed",
 )
 HEAVY = {"torch", "torchvision", "torch_fidelity", "sklearn", "matplotlib", "pandas", "scipy", "PIL"}
 

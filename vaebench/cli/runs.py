@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, settings_
-from vaebench.errors import UsageError
+from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,8 @@ def run(
     from vaebench import recipes, registry
     from vaebench.runs import RunFolder
 
+    if out is not None:
+        RunFolder(out).refuse_if_in_use()  # before torch and the data are loaded
     known = registry.load()
     given = recipes.key_values(settings)
     given |= {k: str(v) for k, v in (("steps", steps), ("epochs", epochs)) if v is not None}
@@ -173,8 +175,14 @@ def start(
         said.say(f"composition  {prepared.request.compose}")
         said.say(f"data         {prepared.request.data}: {_split(prepared.data)}")
         said.say(f"folder       {folder.path}")
-        with said:
-            record = finished or runner.run(prepared, folder, known, said)
+        try:
+            with said:
+                record = finished or runner.run(prepared, folder, known, said)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            goes_on = f"vaebench run --resume --out {folder.path}"
+            raise VaebenchError(f"{refused(error)}; what was kept goes on with: {goes_on}") from None
     if as_json:
         click.echo(records.to_json(record), nl=False)
     else:
@@ -196,6 +204,10 @@ def _existing(folder: "RunFolder", request: "Request", resume: bool) -> "Record 
     from vaebench import records
 
     if not folder.request_file.exists():
+        if any(folder.checkpoints.glob("[0-9]*")):
+            raise DamagedError(
+                f"{folder.path} holds checkpoints but no run.json that says of what; give another --out"
+            )
         return None
     if folder.request() != request:
         raise UsageError(f"{folder.path} holds another run (see its run.json); give another --out")
