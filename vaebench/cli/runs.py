@@ -204,7 +204,7 @@ def _existing(folder: "RunFolder", request: "Request", resume: bool) -> "Record 
     from vaebench import records
 
     if not folder.request_file.exists():
-        if any(folder.checkpoints.glob("[0-9]*")):
+        if any(kept.is_dir() for kept in (folder.checkpoints, folder.fit_checkpoints)):
             raise DamagedError(
                 f"{folder.path} holds checkpoints but no run.json that says of what; give another --out"
             )
