@@ -28,7 +28,7 @@ QUICK = ["--set", "extractor=off", "--set", "samples=1", "--device", "cpu"]
 EVERY = ["--set", "checkpoint=1e-9"]
 """A checkpoint at every step."""
 FIT = ["--set", "fit.steps=2", "--set", "fit.checkpoint=1e-9"]
-DRAWN = ("write", "fsync", "rename", "replace")
+CHANGES = ("write", "fsync", "rename", "replace")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Stage:
 
     def points(self, how: How, every: int = 1) -> Iterator[Fault]:
         """Faults at each operation that can meet one, or at each ``every``-th of each sort."""
-        sorts = {"kill": {*self.operations}, "full": {"write", "fsync"}, "error": {*DRAWN}}[how]
+        sorts = {"kill": {*CHANGES, "rmdir"}, "full": {"write", "fsync"}, "error": {*CHANGES}}[how]
         met: dict[str, int] = {}
         for at, operation in enumerate(self.operations, 1):
             met[operation] = met.get(operation, -1) + 1
