@@ -171,6 +171,8 @@ class Stage:
             assert ended.code == 1, ended
             because = "No space left on device" if fault.how == "full" else "Input/output error"
             assert because in ended.line, ended.line
+            if self.words[0] == "run" and (self.place / "run" / "run.json").exists():
+                assert f"run --resume --out {self.place / 'run'}" in ended.line
         for name in ("checkpoints", "fit-checkpoints"):
             _, wrong = Store(self.place / "run" / name).latest()
             assert not wrong, wrong

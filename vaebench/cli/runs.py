@@ -181,8 +181,11 @@ def start(
         except BrokenPipeError:
             raise
         except OSError as error:
-            goes_on = f"vaebench run --resume --out {folder.path}"
-            raise VaebenchError(f"{refused(error)}; what was kept goes on with: {goes_on}") from None
+            kept = folder.request_file.exists()
+            goes_on = (
+                f"; what was kept goes on with: vaebench run --resume --out {folder.path}" if kept else ""
+            )
+            raise VaebenchError(f"{refused(error)}{goes_on}") from None
     if as_json:
         click.echo(records.to_json(record), nl=False)
     else:
