@@ -39,6 +39,7 @@ BROKEN = {
     "exit": ("import sys\nsys.exit(3)", "SystemExit: 3"),
     "raise": ("raise ValueError('two\\nlines\\u2028three')", "two\\nlines"),
     "base": ("raise BaseException", "BaseException"),
+    "interface": (f"VAEBENCH_INTERFACE = 99\n{GOOD}", "VAEBENCH_INTERFACE = 99: this vaebench has interface"),
     "no-hook": ("x = 1", "vaebench_components"),
     "misspelt": (hook("[]", "vaebench_componets"), "did you mean vaebench_components?"),
     "foreign-hook": (hook("[]", "something_else"), "something_else"),

@@ -29,3 +29,9 @@ class DamagedError(VaebenchError):
     """A file of a run does not hold what was written; exit code 5."""
 
     exit_code = 5
+
+
+def refused(error: OSError) -> str:
+    """What the file system refuses, in one line: which file, and why."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename is not None else why

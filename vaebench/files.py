@@ -1,9 +1,26 @@
-"""Files that are whole or not there: written beside their place, flushed to the disk, then renamed."""
+"""Files that are whole or not there: written beside their place, flushed to the disk, then renamed.
+
+What the file system refuses is an OSError whose ``filename`` is the file or folder that was asked for.
+"""
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_OLD = ".old.tmp"
+"""What a folder is called between the two renames that replace it."""
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Writes and flushes raise errors without a name, renames name a temporary file: say ``path`` instead."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _flush(path: Path) -> None:
@@ -15,11 +32,18 @@ def _flush(path: Path) -> None:
 
 
 def _write(path: Path, data: bytes, durable: bool = True) -> None:
-    with path.open("wb") as file:
+    with path.open("xb") as file:  # never through a link that was put there
         file.write(data)
         if durable:
             file.flush()
             os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -28,40 +52,62 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     :param durable: flushed to the disk, some milliseconds each; without, a loss of power may empty the file:
         for what can be written again from something else
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        _write(temporary, data, durable)
-        temporary.replace(path)
-    except BaseException:
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
-        raise
-    if durable:
-        _flush(path.parent)
+        try:
+            _write(temporary, data, durable)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            _flush(path.parent)
 
 
 def write_folder_atomic(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make a folder with these files in one step; an existing one is replaced (old or new after a crash,
-    or in the instant between two renames, none)."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """Make a folder with these files in one step; an existing one is replaced.
+
+    After a crash and ``clear_temporary`` it is the old folder or the new.
+    """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        for name, data in files.items():
-            _write(temporary / name, data)
-        _flush(temporary)
-        aside = folder.with_name(f".{folder.name}.old.tmp")
-        if folder.exists():
-            folder.rename(aside)
-        temporary.rename(folder)
-        shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _flush(folder.parent)
+    aside = folder.with_name(f".{folder.name}{_OLD}")
+    with _naming(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
+        try:
+            temporary.mkdir()
+            for name, data in files.items():
+                _write(temporary / name, data)
+            _flush(temporary)
+            if folder.exists():
+                folder.rename(aside)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                with suppress(FileNotFoundError):  # there was none before
+                    aside.rename(folder)
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _flush(folder.parent)
+        _remove(aside)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder in one step: after a crash and ``clear_temporary`` it is whole or gone."""
+    aside = folder.with_name(f".{folder.name}.gone.tmp")
+    with _naming(folder):
+        folder.rename(aside)
+        _remove(aside)
 
 
 def clear_temporary(folder: Path) -> None:
-    """Remove what an interrupted write left behind; only for the process that holds the folder's lock."""
+    """Put right what an interrupted write left behind; only for the process that holds the folder's lock."""
     for litter in folder.glob(".*.tmp"):
-        shutil.rmtree(litter) if litter.is_dir() else litter.unlink(missing_ok=True)
+        replaced = folder / litter.name.removeprefix(".").removesuffix(_OLD)
+        if litter.name.endswith(_OLD) and not replaced.exists():
+            litter.rename(replaced)
+        else:
+            _remove(litter)

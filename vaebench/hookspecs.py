@@ -12,6 +12,8 @@ The module implements one or both hooks below with ``vaebench.hookspecs.hookimpl
         return [Entry("prior", "mine", "vaebench_mine.prior:MinePrior", "a mixture of mine")]
 
 Listing resolves no target, so keep heavy imports (torch) out of the module that the entry point names.
+The module may say which version of this interface it is written for, ``VAEBENCH_INTERFACE = 1``; it is then
+refused, in one line that names the package, by a vaebench of another.
 
 ===========  ==============================================  ==================================
 kind         what the target must be                         contract
@@ -37,6 +39,8 @@ from dataclasses import dataclass
 import pluggy
 
 GROUP = "vaebench"
+INTERFACE = 1
+"""Version of the hooks below and of ``vaebench.contracts``; a change that breaks plugins raises it."""
 COMPONENT_KINDS = ("encoder", "latent", "prior", "decoder", "likelihood", "objective", "extractor")
 KINDS = (*COMPONENT_KINDS, "dataset")
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from vaebench.errors import DamagedError
+from vaebench.sealed import unseal
 from vaebench.settings import Scoring, Training
 
 VERSION: Literal[1] = 1
@@ -233,8 +234,11 @@ def from_json(text: bytes, source: Path | str) -> Record:
 
 
 def read(path: Path) -> Record:
-    """The record in a file."""
+    """The record in a file, sealed (``vaebench.sealed``) or not."""
     try:
-        return from_json(path.read_bytes(), path)
+        text = unseal(path.read_bytes())
     except OSError as error:
         raise DamagedError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from None
+    return from_json(text, path)

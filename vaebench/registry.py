@@ -16,7 +16,7 @@ import pluggy
 
 from vaebench import hookspecs
 from vaebench.errors import UsageError, VaebenchError
-from vaebench.hookspecs import COMPONENT_KINDS, GROUP, KINDS, Entry
+from vaebench.hookspecs import COMPONENT_KINDS, GROUP, INTERFACE, KINDS, Entry
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 """The name of an entry: lowercase letters, digits and hyphens, a letter first."""
@@ -24,6 +24,7 @@ NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 # Line ends, other control characters and lone surrogates: what cannot stand in a line of text.
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SHOWN = 300
+_SAID = "VAEBENCH_INTERFACE"
 _HOOKS = {"vaebench_components": COMPONENT_KINDS, "vaebench_datasets": ("dataset",)}
 
 
@@ -177,6 +178,7 @@ def _offered(point: EntryPoint) -> list[Entry]:
     """
     with redirect_stdout(sys.stderr):
         plugin = point.load()
+        _check_interface(plugin)
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
         manager.register(plugin)
@@ -190,6 +192,16 @@ def _offered(point: EntryPoint) -> list[Entry]:
             for answer in answers:
                 offered += [_checked(name, kinds, entry) for entry in answer]
         return offered
+
+
+def _check_interface(plugin: Any) -> None:
+    """A plugin that says which interface it is written for says ours."""
+    said = getattr(plugin, _SAID, INTERFACE)
+    if type(said) is not int or said != INTERFACE:
+        raise VaebenchError(
+            f"{_SAID} = {one_line(repr(said))}: this vaebench has interface {INTERFACE}; "
+            "install the release of the package that is made for it"
+        )
 
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:

@@ -22,11 +22,12 @@ from vaebench.model import Vae
 from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.runs import Request, RunFolder
+from vaebench.sealed import seal
 from vaebench.settings import FITTING, Training
 from vaebench.spec import DataSpec, parse, parse_data
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
-from vaebench.training.loop import M, Reporter, State, Trainer
+from vaebench.training.loop import M, Reporter, State, Trainer, state_of
 from vaebench.training.prior import PriorFit
 from vaebench.training.stream import Stream, derived_seed
 
@@ -133,7 +134,7 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
         sum(p.numel() for p in model.parameters()),
         weights if scores else None,
     )
-    write_atomic(folder.record, records.to_json(done))
+    write_atomic(folder.record, seal(records.to_json(done)))
     if scores is None:
         at = f"step {state.step}" if fit is None else f"step {fit.step} of fitting the prior"
         kept = any(folder.checkpoints.glob("[0-9]*"))
@@ -232,7 +233,13 @@ _PRIOR = "prior."
 def _rest(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> State:
     """How training went of what a prior is fitted to, whose weights are then in the folder."""
     if folder.rest.is_dir():
-        return State(**checkpoint.load(folder.rest).state)
+        base = prepared.request.base
+        try:
+            return state_of(checkpoint.load(folder.rest), folder.rest)
+        except DamagedError as error:
+            if base is not None and base.frozen:  # it was never trained here
+                raise
+            reporter.say(f"{error}; it is made again from the checkpoints")
     model, state = _train_all(prepared, folder, reporter, stand_in=True)
     if state.stopped != "diverged":
         save_rest(folder, model.state_dict(), state)
@@ -246,8 +253,8 @@ def save_rest(folder: RunFolder, weights: Mapping[str, Tensor], state: State) ->
 
 
 def take_rest(base: RunFolder, folder: RunFolder) -> None:
-    """Copy a finished or imported run's weights, but for its prior's, into a new folder; once."""
-    if folder.rest.is_dir():
+    """Copy a finished or imported run's weights, but for its prior's, into a folder that is no run's yet."""
+    if folder.request_file.exists() and folder.rest.is_dir():
         return
     state = State(stopped="budget")  # imported weights have no training that a record could tell of
     if base.record.exists():
@@ -259,7 +266,7 @@ def take_rest(base: RunFolder, folder: RunFolder) -> None:
             best_step=spent.best_step,
             seconds=spent.train_seconds,
         )
-    save_rest(folder, checkpoint.load(base.weights).tensors["model"], state)
+    save_rest(folder, checkpoint.load_weights(base.weights), state)
 
 
 def _fit_prior(
@@ -270,9 +277,9 @@ def _fit_prior(
     torch.manual_seed(derived_seed(request.seed, "initial prior"))
     model = prepared.composition.build(request.training)
     _begin(prepared, model)
-    absent, unknown = model.load_state_dict(checkpoint.load(folder.rest).tensors["model"], strict=False)
-    if unknown or any(not name.startswith(_PRIOR) for name in absent):
-        raise DamagedError(f"{folder.rest} holds the weights of another composition")
+    rest = checkpoint.load_weights(folder.rest)
+    own = {n: t for n, t in model.state_dict().items() if n.startswith(_PRIOR)}
+    _take(model, {**own, **{n: t for n, t in rest.items() if n not in own}}, folder.rest)
     fit = PriorFit(model.to(prepared.device))
     if not any(p.requires_grad for p in fit.parameters()):
         return model, State(stopped="budget")  # a uniform prior, say: nothing to fit
@@ -293,5 +300,14 @@ def load(folder: RunFolder, registry: Registry, root: Path, device: str) -> tupl
         )
     prepared = prepare(request, registry, root, device)
     model = prepared.composition.build(request.training)
-    model.load_state_dict(checkpoint.load(folder.weights).tensors["model"])
+    _take(model, checkpoint.load_weights(folder.weights), folder.weights)
     return prepared, model.to(prepared.device).eval()
+
+
+def _take(model: Vae, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Give a model the weights of a folder; DamagedError where they are another composition's."""
+    try:
+        starting.refuse_unfit(model, weights, str(folder))
+    except UsageError as error:
+        raise DamagedError(f"{error}: it holds the weights of another composition") from None
+    model.load_state_dict(weights)

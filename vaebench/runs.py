@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from vaebench.errors import DamagedError, InUseError, UsageError
+from vaebench.errors import DamagedError, UsageError
 from vaebench.files import clear_temporary, write_atomic
+from vaebench.locks import LOCK, held
+from vaebench.sealed import seal, unseal
 from vaebench.settings import Scoring, Training
 from vaebench.spec import parse
 
@@ -74,33 +76,35 @@ class RunFolder:
 
         Raises InUseError at once where another process holds it.
         """
-        from filelock import FileLock, Timeout
-
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{self.path} cannot be made: {error.strerror}") from None
-        lock = FileLock(self.path / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise InUseError(f"{self.path} is in use by another process") from None
-        try:
+        with held(self.path):
+            for folder in (self.checkpoints, self.fit_checkpoints):
+                if folder.is_symlink():
+                    raise UsageError(
+                        f"{folder} is a symbolic link: a run is written into its own folder only"
+                    )
             for folder in (self.path, self.checkpoints, self.fit_checkpoints):
                 clear_temporary(folder)
             yield
-        finally:
-            lock.release()
+
+    def refuse_if_in_use(self) -> None:
+        """InUseError where another process holds the folder now; makes nothing."""
+        if (self.path / LOCK).exists():
+            with held(self.path):
+                pass
 
     def write_request(self, request: Request) -> None:
         """Say what this folder is a run of."""
-        write_atomic(self.request_file, msgspec.json.format(msgspec.json.encode(request)) + b"\n")
+        write_atomic(self.request_file, seal(msgspec.json.format(msgspec.json.encode(request))))
 
     def request(self) -> Request:
         """What this folder is a run of; UsageError where it is no run's folder."""
         try:
-            return msgspec.json.decode(self.request_file.read_bytes(), type=Request)
+            return msgspec.json.decode(unseal(self.request_file.read_bytes()), type=Request)
         except FileNotFoundError:
             raise UsageError(f"{self.path} is not the folder of a run: it has no run.json") from None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DamagedError(f"{self.request_file} is damaged: {error}") from None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -50,18 +51,18 @@ def check(base: RunFolder, model: nn.Module, image: ImageShape) -> None:
     seen = _image_of(base)
     if seen is not None and seen != image:
         raise UsageError(f"{base.path} was trained on {_words(seen)}; these are {_words(image)}")
-    refuse_unfit(model, checkpoint.load(base.weights).tensors["model"], str(base.path))
+    refuse_unfit(model, checkpoint.load_weights(base.weights), str(base.path))
 
 
 def keep(base: RunFolder, folder: RunFolder) -> None:
-    """Copy a run's weights into a new folder, for it to start from; once."""
-    if not folder.start.is_dir():
+    """Copy a run's weights into a folder that is no run's yet, for it to start from."""
+    if not (folder.request_file.exists() and folder.start.is_dir()):
         checkpoint.save(folder.start, checkpoint.load(base.weights))
 
 
 def weights(folder: RunFolder) -> Mapping[str, Tensor]:
     """What a run starts from; DamagedError where that is not what it was asked to start from."""
-    found = checkpoint.load(folder.start).tensors["model"]
+    found = checkpoint.load_weights(folder.start)
     base = folder.request().base
     if base is None or checkpoint.weights_sha256(found) != base.weights_sha256:
         raise DamagedError(f"{folder.start} does not hold the weights that this run starts from")
@@ -117,7 +118,10 @@ def _image_of(folder: RunFolder) -> ImageShape | None:
         data = records.read(folder.record).data
         return ImageShape(data.channels, data.height, data.width, data.levels)
     said = checkpoint.load(folder.weights).state.get(_IMAGE)
-    return ImageShape(*said) if said else None
+    try:
+        return ImageShape(*msgspec.convert(said, tuple[int, int, int, int])) if said else None
+    except msgspec.ValidationError:
+        raise DamagedError(f"{folder.weights} says of no images what they are like") from None
 
 
 def _words(image: ImageShape) -> str:

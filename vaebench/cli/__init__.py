@@ -7,7 +7,7 @@ import click
 
 import vaebench
 from vaebench.cli import bench, board, check, imports, parts, pictures, plugin, rates, refit, runs
-from vaebench.errors import VaebenchError
+from vaebench.errors import VaebenchError, refused
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,6 +63,11 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if os.environ.get("VAEBENCH_DEBUG"):
+            raise
+        click.echo(f"vaebench: {refused(error)}", err=True)
+        code = 1
     except Exception as error:
         if os.environ.get("VAEBENCH_DEBUG"):
             raise

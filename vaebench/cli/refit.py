@@ -44,11 +44,13 @@ def refit(
     """
     import msgspec
 
-    from vaebench import recipes, registry, runner, starting
+    from vaebench import recipes, registry
     from vaebench.data import default_root
     from vaebench.runs import RunFolder
     from vaebench.spec import Spec, check_names, parse
 
+    if out is not None:
+        RunFolder(out).refuse_if_in_use()  # before torch and the data are loaded
     known = registry.load()
     new = parse(f"prior={prior}")
     if set(new.choices) != {"prior"}:
@@ -56,6 +58,9 @@ def refit(
     check_names(new, known)
     plan = recipes.Plan(settings=recipes.key_values(settings))
     fit, protocol = plan.refit()
+
+    from vaebench import runner, starting
+
     folder = RunFolder(base)
     request = folder.request()
     choices = {**parse(request.compose).choices, **new.choices}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, progress_, settings_
-from vaebench.errors import UsageError
+from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,8 @@ def run(
     from vaebench import recipes, registry
     from vaebench.runs import RunFolder
 
+    if out is not None:
+        RunFolder(out).refuse_if_in_use()  # before torch and the data are loaded
     known = registry.load()
     given = recipes.key_values(settings)
     given |= {k: str(v) for k, v in (("steps", steps), ("epochs", epochs)) if v is not None}
@@ -178,8 +180,17 @@ def start(
         said.say(f"composition  {prepared.request.compose}")
         said.say(f"data         {prepared.request.data}: {_split(prepared.data)}")
         said.say(f"folder       {folder.path}")
-        with said:
-            record = finished or runner.run(prepared, folder, known, said)
+        try:
+            with said:
+                record = finished or runner.run(prepared, folder, known, said)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            kept = folder.request_file.exists()
+            goes_on = (
+                f"; what was kept goes on with: vaebench run --resume --out {folder.path}" if kept else ""
+            )
+            raise VaebenchError(f"{refused(error)}{goes_on}") from None
     if as_json:
         click.echo(records.to_json(record), nl=False)
     else:
@@ -201,6 +212,10 @@ def _existing(folder: "RunFolder", request: "Request", resume: bool) -> "Record 
     from vaebench import records
 
     if not folder.request_file.exists():
+        if any(kept.is_dir() for kept in (folder.checkpoints, folder.fit_checkpoints)):
+            raise DamagedError(
+                f"{folder.path} holds checkpoints but no run.json that says of what; give another --out"
+            )
         return None
     if folder.request() != request:
         raise UsageError(f"{folder.path} holds another run (see its run.json); give another --out")

@@ -32,8 +32,9 @@ KID_BLOCKS, KID_BLOCK, KID_REFERENCE = 10, 1000, 10_000
 """Blocks at least, images in each at most, and reference images kept for KID."""
 WORTH_CACHING = 30.0
 """Seconds of extraction from which the reference's statistics are kept on the disk."""
-FORMAT = 1
-"""Of the cached statistics; raise it when they change."""
+FORMAT = 2
+"""Of the cached statistics, which follow their own sha256; raise it when they change."""
+_DIGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _cache_file(images: Tensor, levels: int, extractor: FeatureExtractor, name: 
     key = hashlib.sha256(repr(identity).encode())
     for part in images.split(10_000):
         key.update(part.cpu().contiguous().numpy().data)
-    return cache_folder() / "fid" / f"{key.hexdigest()}.safetensors"
+    return cache_folder() / "fid" / f"{key.hexdigest()}.statistics"
 
 
 def _reference(
@@ -170,15 +171,19 @@ def _reference(
     path = _cache_file(images, levels, extractor, name, seed)
     # an unreadable or damaged file is made again
     with contextlib.suppress(OSError, KeyError, safetensors.SafetensorError):
-        tensors = safetensors.torch.load(path.read_bytes())
-        return Reference(Moments(tensors["mean"], tensors["covariance"]), tensors["sample"])
+        stored = path.read_bytes()
+        digest, content = stored[:_DIGEST], stored[_DIGEST:]
+        if hashlib.sha256(content).digest() == digest:
+            tensors = safetensors.torch.load(content)
+            return Reference(Moments(tensors["mean"], tensors["covariance"]), tensors["sample"])
     start = time.monotonic()
     found = _describe(images, levels, extractor, batch, seed)
     if time.monotonic() - start >= WORTH_CACHING:
         tensors = {"mean": found.moments.mean, "covariance": found.moments.covariance, "sample": found.sample}
         # a full or read-only disk costs the next run its time, this one nothing
         with contextlib.suppress(OSError):
-            write_atomic(path, safetensors.torch.save(tensors))
+            content = safetensors.torch.save(tensors)
+            write_atomic(path, hashlib.sha256(content).digest() + content)
     return found
 
 

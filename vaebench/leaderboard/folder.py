@@ -6,16 +6,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from vaebench.errors import DamagedError, UsageError, VaebenchError
-from vaebench.files import write_atomic
+from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
+from vaebench.files import clear_temporary, write_atomic
 from vaebench.leaderboard import charts, gallery, published
-from vaebench.leaderboard.identity import digest, file_name
+from vaebench.leaderboard.identity import digest, file_name, named_by
 from vaebench.leaderboard.pages import pages
 from vaebench.leaderboard.provenance import Current, stale
 from vaebench.leaderboard.wording import MARK
+from vaebench.locks import held
 from vaebench.records import Record, read, to_json
 
 RECORDS = "records"
+PATIENCE = 60.0
+"""Seconds that one writer waits for another."""
+_NAMED = 3
 
 
 class Outcome(NamedTuple):
@@ -31,13 +35,15 @@ def regenerate(root: Path, current: Current = MappingProxyType({})) -> Outcome:
     """Write the pages and pictures of ``root`` from its records and ``published.toml``.
 
     Everything is read and rendered before the first file is written. A page is removed only if it says that
-    it was generated, a picture only if its name is one that a board gives. Raises DamagedError for a file
-    that is not a record, UsageError for a folder without records and for unfit figures.
+    it was generated, a picture only if its name is one that a board gives. Raises DamagedError for files
+    that are not the records that they are named by, UsageError for a folder without records and for unfit
+    figures.
 
     :param current: the code of the parts that are installed
     """
-    found, outcome = _look(root, current)
-    with _one_line(root):
+    _record_files(root)
+    with _held(root):
+        found, outcome = _look(root, current)
         for path in outcome.changed:
             content = found.get(path.relative_to(root).as_posix())
             if content is None:
@@ -59,7 +65,7 @@ def submit(record_path: Path, root: Path) -> Path:
     """
     record = read(record_path)
     target = root / RECORDS / file_name(record)
-    with _one_line(target):
+    with _held(root):
         if not _holds(target, record):
             write_atomic(target, to_json(record))
     return target
@@ -72,11 +78,33 @@ def _holds(path: Path, record: Record) -> bool:
         return False
 
 
-def _look(root: Path, current: Current) -> tuple[dict[str, bytes], Outcome]:
-    folder = root / RECORDS
-    if not folder.is_dir():
+def _record_files(root: Path) -> list[Path]:
+    records = root / RECORDS
+    if not records.is_dir():
         raise UsageError(f"{root} has no folder {RECORDS}; `vaebench submit RUN` makes it")
-    records = [read(path) for path in sorted(folder.glob("*.json"), key=lambda path: path.name)]
+    return sorted(records.glob("*.json"))
+
+
+def _read_all(root: Path) -> list[Record]:
+    """Every record; DamagedError, with the first few, where files are not the records that they should be."""
+    found, wrong = [], []
+    for path in _record_files(root):
+        try:
+            record = read(path)
+        except DamagedError as error:
+            wrong.append(str(error))
+            continue
+        if not named_by(path.name, record):
+            wrong.append(f"{path} has changed: its name is that of another content, not {file_name(record)}")
+        found.append(record)
+    if wrong:
+        more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        raise DamagedError("; ".join(wrong[:_NAMED]) + more)
+    return found
+
+
+def _look(root: Path, current: Current) -> tuple[dict[str, bytes], Outcome]:
+    records = _read_all(root)
     found = pages(records, published.read(root / published.FILE), current)
     return found, Outcome(_changed(root, found), stale(records, current))
 
@@ -104,9 +132,20 @@ def _content(path: Path) -> bytes | None:
 
 
 @contextmanager
+def _held(root: Path) -> Iterator[None]:
+    """One writer at a time, without what an interrupted one left behind."""
+    with _one_line(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with held(root, PATIENCE):
+            for folder in (root, *root.glob("*/")):
+                clear_temporary(folder)
+            yield
+
+
+@contextmanager
 def _one_line(path: Path) -> Iterator[None]:
     """What the file system refuses, as one line."""
     try:
         yield
     except OSError as error:
-        raise VaebenchError(f"{error.filename or path}: {error.strerror}") from None
+        raise VaebenchError(refused(error) if error.filename else f"{path}: {refused(error)}") from None

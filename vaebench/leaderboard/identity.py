@@ -59,6 +59,11 @@ def file_name(record: Record) -> str:
     return f"{stem}-{digest(record)[:32]}.json"
 
 
+def named_by(name: str, record: Record) -> bool:
+    """Whether a file's name ends with the digest of this record, as ``file_name`` has it."""
+    return name.endswith(f"-{digest(record)[:32]}.json")
+
+
 def page_name(data: Data) -> str:
     """The page of a data set, without ``.md``: its name, and whether its pixels are binary."""
     slug = _slug(data.name)[:60].strip("-")

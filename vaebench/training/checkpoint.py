@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from vaebench.errors import DamagedError
-from vaebench.files import write_folder_atomic
+from vaebench.files import remove_folder, write_folder_atomic
 
 Tensors = Mapping[str, Tensor]
 _MANIFEST = "manifest.json"
@@ -69,9 +68,19 @@ def load(folder: Path) -> Checkpoint:
                 raise ValueError(f"{name} has changed since it was written")
         state = json.loads(data.pop(_STATE))
         tensors = {name.removesuffix(".safetensors"): safetensors.torch.load(d) for name, d in data.items()}
-    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
-        raise DamagedError(f"{folder} is damaged: {error}") from None
+        if not isinstance(state, dict):
+            raise ValueError("its state is no object")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise DamagedError(f"{folder} is damaged: {' '.join(str(error).split())}") from None
     return Checkpoint(tensors, state)
+
+
+def load_weights(folder: Path) -> Tensors:
+    """The tensors of a checkpoint's group ``model``; raises as ``load``, and where there is no such group."""
+    tensors = load(folder).tensors
+    if "model" not in tensors:
+        raise DamagedError(f"{folder} is damaged: it holds no weights")
+    return tensors["model"]
 
 
 class Store:
@@ -84,10 +93,13 @@ class Store:
         return sorted(p for p in self.folder.glob("[0-9]*") if p.is_dir() and p.name.isdigit())
 
     def save(self, step: int, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint of a step, then drop the oldest."""
-        save(self.folder / f"{step:010d}", checkpoint)
-        for old in self._folders()[:-KEPT]:
-            shutil.rmtree(old)
+        """Write the checkpoint of a step, then drop the oldest, and what is newer but was passed over."""
+        made = self.folder / f"{step:010d}"
+        save(made, checkpoint)
+        kept = [folder for folder in self._folders() if folder <= made][-KEPT:]
+        for other in self._folders():
+            if other not in kept:
+                remove_folder(other)
 
     def latest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest whole checkpoint (None where there is none yet), and what was wrong with newer ones.

@@ -5,13 +5,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
+import msgspec
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vaebench.contracts import Progress, Scored
+from vaebench.errors import DamagedError
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise
 from vaebench.settings import Training
@@ -52,6 +55,14 @@ class State:
     worse_in_a_row: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+def state_of(checkpoint: Checkpoint, folder: Path) -> State:
+    """What training remembered in a checkpoint; DamagedError, naming ``folder``, where it is no state."""
+    try:
+        return msgspec.convert(dict(checkpoint.state), State)
+    except msgspec.ValidationError as error:
+        raise DamagedError(f"{folder} holds no state of training: {error}") from None
 
 
 class Trainer(Generic[M]):
@@ -101,11 +112,14 @@ class Trainer(Generic[M]):
             self.reporter.say(f"{line}; an older checkpoint is used")
         if checkpoint is None:
             return
-        self.state = State(**checkpoint.state)
-        self.model.load_state_dict(checkpoint.tensors["model"])
-        optimise.restore(self.rule, dict(checkpoint.tensors["optimiser"]))
-        if self.average:
-            self.average.load_state_dict(checkpoint.tensors["average"])
+        self.state = state_of(checkpoint, self.store.folder)
+        try:
+            self.model.load_state_dict(checkpoint.tensors["model"])
+            optimise.restore(self.rule, dict(checkpoint.tensors["optimiser"]))
+            if self.average:
+                self.average.load_state_dict(checkpoint.tensors["average"])
+        except (KeyError, ValueError, TypeError, RuntimeError):
+            raise DamagedError(f"{self.store.folder} holds the checkpoints of another composition") from None
         if "best" in checkpoint.tensors:
             self.best = {k: t.to(self.device) for k, t in checkpoint.tensors["best"].items()}
 

@@ -2,6 +2,8 @@
 
 from vaebench.hookspecs import Entry, hookimpl
 
+VAEBENCH_INTERFACE = 1
+
 
 @hookimpl
 def vaebench_components() -> list[Entry]:

@@ -21,6 +21,10 @@ def verified(path: Path, sha256: str, extractor: str) -> bytes:
         raise ExtractorUnavailableError(
             f"weights of extractor {extractor}: {path} cannot be read: {error.strerror}"
         ) from None
+    except ValueError as error:  # a name with a NUL
+        raise ExtractorUnavailableError(
+            f"weights of extractor {extractor}: {str(path)!r} cannot be read: {error}"
+        ) from None
     return checked(content, str(path), sha256, extractor)
 
 
