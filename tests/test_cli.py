@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from vaebench import records
@@ -146,6 +147,25 @@ def test_submit_and_leaderboard(finished: Path, call: Called, tmp_path: Path) ->
     assert call("leaderboard", "--root", root)[0] == 0
     assert call("leaderboard", "--check", "--root", root)[0] == 0
     assert "enc=mlp" in (root / "digits.md").read_text()
+    assert len(list(root.glob("pictures/*-samples.png"))) == 1
+    assert (
+        f"({next(root.glob('pictures/*-samples.png')).relative_to(root)})" in (root / "digits.md").read_text()
+    )
+
+
+def test_a_part_that_changed_is_named_and_marked(finished: Path, call: Called, tmp_path: Path) -> None:
+    old = records.read(finished / "record.json")
+    enc = msgspec.structs.replace(old.parts["enc"], source_sha256="0" * 64)
+    folder = tmp_path / "boards" / "records"
+    folder.mkdir(parents=True)
+    (folder / "old.json").write_bytes(
+        records.to_json(msgspec.structs.replace(old, parts={**old.parts, "enc": enc}))
+    )
+    for words, codes in ((["--check"], 1), ([], 0), (["--check"], 0)):
+        code, _, err = call("leaderboard", *words, "--root", folder.parent)
+        assert code == codes
+        assert f"stale: digits: {old.composition}, seed {old.seed}: enc=mlp of vaebench\n" in err
+    assert "stale" in (folder.parent / "digits.md").read_text().split("### Commands")[0]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +295,15 @@ def test_show_tells_parameters_as_they_are(call: Called) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["list"], ["list", "prior", "--json"], ["run", "--help"], ["--version"]]
+    "words",
+    [
+        ["--help"],
+        ["list"],
+        ["list", "prior", "--json"],
+        ["list", "tracks"],
+        ["bench", "--help"],
+        ["--version"],
+    ],
 )
 def test_what_is_quick_imports_nothing_heavy(words: list[str]) -> None:
     code = (

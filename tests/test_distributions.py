@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaebench.distributions import Codes, DiagonalNormal, Distribution, StandardNormal, UniformCodes, kl
 from vaebench.maths import gaussian
-from vaebench.noise import GivenNoise, Noise
+from vaebench.noise import GivenNoise, Noise, TorchNoise
 
 SHAPES = st.lists(st.integers(1, 3), min_size=2, max_size=4).map(tuple)
 SEEDS = st.integers(0, 10**6)
@@ -113,3 +113,21 @@ def test_uniform_codes_exist_within_their_range_alone(shape: tuple[int, ...], se
         one[-1].flatten()[-1:].fill_(wrong)
         assert p.log_prob(one)[-1] == -torch.inf
         assert torch.equal(p.log_prob(one)[:-1], p.log_prob(z)[:-1]), "an image beside it"
+
+
+@given(seed=st.integers(0, 2**32), shape=st.tuples(*[st.integers(1, 4)] * 3))
+def test_rates_of_channels_last_latents_are_the_same_and_their_gradients_are_channels_last(
+    seed: int, shape: tuple[int, int, int]
+) -> None:
+    torch.manual_seed(seed)
+    moments = [torch.randn(3, *shape, dtype=torch.float64) for _ in range(4)]
+    grads = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        given_ = [m.clone(memory_format=memory_format).requires_grad_() for m in moments]
+        q, p = DiagonalNormal(*given_[:2]), DiagonalNormal(*given_[2:])
+        rate = kl(q, p, q.sample(TorchNoise()))
+        found = torch.autograd.grad((rate * torch.arange(3)).sum(), given_)
+        assert all(g.is_contiguous(memory_format=memory_format) for g in found)
+        grads.append((rate, *found))
+    for one, other in zip(*grads, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=1e-12)

@@ -83,3 +83,16 @@ def test_wrong_shapes_are_named() -> None:
         GivenNoise([torch.zeros(1, 2)]).normal(torch.empty(1, 3))
     with pytest.raises(ValueError, match="no draw left"):
         GivenNoise([]).normal(torch.empty(1))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_torch_noise_keeps_the_memory_format_and_fills_it(memory_format: torch.memory_format) -> None:
+    like = torch.zeros(8, 5, 16, 16).contiguous(memory_format=memory_format)
+    for draws, mean, spread in (
+        (TorchNoise().normal(like), 0, 1),
+        (TorchNoise().uniform(like), 0.5, 12**-0.5),
+    ):
+        assert draws.is_contiguous(memory_format=memory_format)
+        assert draws.unique().numel() > 0.99 * draws.numel()
+        assert torch.allclose(draws.mean((1, 2, 3)), torch.tensor(float(mean)), atol=6 * spread / 1280**0.5)
+        assert torch.allclose(draws.mean((0, 2, 3)), torch.tensor(float(mean)), atol=6 * spread / 2048**0.5)

@@ -31,11 +31,12 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, durable: bool = True) -> None:
     with path.open("xb") as file:  # never through a link that was put there
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _remove(path: Path) -> None:
@@ -45,18 +46,24 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file in one step: after a crash it holds the old bytes or the new, never a mixture."""
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace a file in one step: after a crash it holds the old bytes or the new, never a mixture.
+
+    :param durable: flushed to the disk, some milliseconds each; without, a loss of power may empty the file:
+        for what can be written again from something else
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
         try:
-            _write(temporary, data)
+            _write(temporary, data, durable)
             temporary.replace(path)
-        finally:
+        except BaseException:
             temporary.unlink(missing_ok=True)
-        _flush(path.parent)
+            raise
+        if durable:
+            _flush(path.parent)
 
 
 def write_folder_atomic(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -36,10 +36,19 @@ class TorchNoise(Noise):
         self.generator = generator
 
     def normal(self, like: Tensor) -> Tensor:
-        return torch.empty_like(like).normal_(generator=self.generator)
+        out = torch.empty_like(like)
+        _in_memory_order(out).normal_(generator=self.generator)
+        return out
 
     def uniform(self, like: Tensor) -> Tensor:
-        return _open(torch.empty_like(like).uniform_(generator=self.generator))
+        out = torch.empty_like(like)
+        _in_memory_order(out).uniform_(generator=self.generator)
+        return _open(out)
+
+
+def _in_memory_order(new: Tensor) -> Tensor:
+    """A new tensor's numbers as a vector: torch fills no other memory format with vector instructions."""
+    return new.as_strided((new.numel(),), (1,))
 
 
 def unit(bits: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from vaebench.parameters import text
 from vaebench.records import Record
 from vaebench.runs import Request
 from vaebench.settings import FITTING, Scoring, Training
+from vaebench.sources import source_sha256
 from vaebench.spec import Spec, parse
 from vaebench.training.loop import State
 
@@ -34,6 +35,7 @@ def record(
     state: State,
     fit: State | None,
     scores: records.Scores | None,
+    pictures: records.Pictures | None,
     score_seconds: float,
     parameters: int,
     weights: str | None,
@@ -54,6 +56,7 @@ def record(
                 package=chosen.registered.package,
                 package_version=chosen.registered.version,
                 parameters=dict(chosen.parameters),
+                source_sha256=source_sha256(chosen.registered.entry.target),
             )
             for slot, chosen in composition.chosen.items()
         },
@@ -89,6 +92,15 @@ def record(
         fit=_fit(request, fit),
         base=msgspec.convert(msgspec.to_builtins(request.base), records.Base) if request.base else None,
         weights_sha256=weights,
+        validations=tuple(
+            records.Validation(
+                images=int(point["step"]) * request.training.batch,
+                seconds=point["seconds"],
+                nats=point["nats"],
+            )
+            for point in state.history
+        ),
+        pictures=pictures,
         environment=_environment(device),
         command=command(request),
     )

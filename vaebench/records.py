@@ -20,7 +20,7 @@ class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unknown fields are refused: a record that says more than this version knows is not this version's."""
 
 
-class PartOrigin(_Base, frozen=True, kw_only=True):
+class PartOrigin(_Base, frozen=True, kw_only=True, omit_defaults=True):
     """Which part sat in a slot, and the distribution package that it came from."""
 
     name: str
@@ -28,6 +28,8 @@ class PartOrigin(_Base, frozen=True, kw_only=True):
     package_version: str
     parameters: dict[str, Any]
     """Every parameter, defaults included."""
+    source_sha256: Sha256 | None = None
+    """Of the code that it ran (``vaebench.sources``)."""
 
 
 class Data(_Base, frozen=True, kw_only=True):
@@ -55,6 +57,15 @@ class Estimate(_Base, frozen=True, kw_only=True):
     bits_per_dim_se: float
 
 
+class Tightness(_Base, frozen=True, kw_only=True):
+    """The importance-weighted bound at growing K, on some of the test images."""
+
+    images: int
+    samples: tuple[int, ...]
+    nll: tuple[Estimate, ...]
+    """One for each K of ``samples``, of the same draws."""
+
+
 class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
     """The negative log-likelihood of the test split: upper bounds, every image counted."""
 
@@ -77,6 +88,8 @@ class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
     units: dict[str, int]
     perplexity: dict[str, float] = msgspec.field(default_factory=dict)
     """Group of codes -> exp of the entropy of its codes' use over the test images and places: 1 to K."""
+    tightness: Tightness | None = None
+    """None where it was not asked for, or K changes nothing."""
 
 
 class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured"):
@@ -150,6 +163,23 @@ class Base(_Base, frozen=True, kw_only=True):
     """Only the prior was fitted anew."""
 
 
+class Validation(_Base, frozen=True, kw_only=True):
+    """How training stood after so many images and seconds: −ELBO of the validation split, nats per image."""
+
+    images: int
+    seconds: float
+    nats: float
+
+
+class Pictures(_Base, frozen=True, kw_only=True):
+    """Small PNGs, so that a board needs nothing but records."""
+
+    samples: bytes
+    """A row of generated images."""
+    reconstructions: bytes
+    """Test images and, under them, the means that the model gives their latents."""
+
+
 class Environment(_Base, frozen=True, kw_only=True):
     """Where it ran."""
 
@@ -182,6 +212,8 @@ class Record(_Base, frozen=True, kw_only=True):
     base: Base | None = None
     weights_sha256: Sha256 | None = None
     """Of the weights that were scored."""
+    validations: tuple[Validation, ...] = ()
+    pictures: Pictures | None = None
     environment: Environment
     command: str
     """What reproduces the run."""

@@ -24,7 +24,7 @@ from vaebench.registry import Registry
 from vaebench.runs import Request, RunFolder
 from vaebench.sealed import seal
 from vaebench.settings import FITTING, Training
-from vaebench.spec import parse, parse_data
+from vaebench.spec import DataSpec, parse, parse_data
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
 from vaebench.training.loop import M, Reporter, State, Trainer, state_of
@@ -53,6 +53,13 @@ def device_of(name: str) -> torch.device:
 def prepare(request: Request, registry: Registry, root: Path, device: str) -> Prepared:
     """Load the data, fill in and check the composition, and put the request in canonical form."""
     data_spec, dataset = data_room.load(parse_data(request.data), registry, root)
+    return settle(request, data_spec, dataset, registry, root, device)
+
+
+def settle(
+    request: Request, data_spec: DataSpec, dataset: Dataset, registry: Registry, root: Path, device: str
+) -> Prepared:
+    """``prepare`` with data that are loaded already, for several requests of the same."""
     composition = resolve(parse(request.compose), registry, dataset.image)
     where = device_of(device)
     training = request.training
@@ -104,13 +111,13 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
     _begin(prepared, prepared.composition.build(request.training))  # a part may refuse the data: now
     folder.write_request(request)
     model, state, fit = _train(prepared, folder, reporter)
-    scores, weights = None, None
+    scores, weights, pictures = None, None, None
     began = time.monotonic()
     if state.stopped != "diverged" and (fit is None or fit.stopped != "diverged"):
         weights = checkpoint.weights_sha256(model.state_dict())
         with contextlib.suppress(DivergedError):
             scores, images = scoring.score(model, prepared.data, request.scoring, registry, reporter)
-            scoring.draw_pictures(model, prepared.data, images, folder, request.scoring)
+            pictures = scoring.draw_pictures(model, prepared.data, images, folder, request.scoring)
     history = {"training": state.history, "fit": fit.history if fit else []}
     write_atomic(folder.history, msgspec.json.encode(history) + b"\n")
     done = recording.record(
@@ -122,6 +129,7 @@ def run(prepared: Prepared, folder: RunFolder, registry: Registry, reporter: Rep
         state,
         fit,
         scores,
+        pictures,
         time.monotonic() - began,
         sum(p.numel() for p in model.parameters()),
         weights if scores else None,

@@ -72,6 +72,10 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ) = None
     score_batch: Annotated[int, Meta(ge=1, description="rows (images x samples) per scoring step")] = 2000
     noise_seed: Annotated[int, Meta(ge=0, le=2**62, description="seed of scoring's and sampling's noise")] = 0
+    follow: Annotated[
+        int, Meta(ge=0, description="follow the bound up to this K on a few images; 0 is off")
+    ] = 0
+    follow_images: Annotated[int, Meta(ge=2, description="images, spread over the split, for follow")] = 50
     extractor: (
         Annotated[str, Meta(description="feature extractor of FID and KID; default: the data's; off: skip")]
         | None

@@ -1,9 +1,13 @@
 """Pages read back with a markdown parser."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from vaebench.leaderboard import pages
+from vaebench.records import Record
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -18,8 +22,14 @@ class Read:
     fences: list[str] = field(default_factory=list)
     """Code blocks of list items."""
     links: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
+
+
+def texts(board: Sequence[Record]) -> dict[str, str]:
+    """The markdown of a board's pages."""
+    return {name: content.decode() for name, content in pages(board).items() if name.endswith(".md")}
 
 
 def text_of(inline: Token) -> str:
@@ -50,6 +60,7 @@ def read_page(markdown: str) -> Read:
         elif token.type == "inline":
             children = token.children or []
             page.links += [str(child.attrs["href"]) for child in children if child.type == "link_open"]
+            page.pictures += [str(child.attrs["src"]) for child in children if child.type == "image"]
             page.html += [child.content for child in children if child.type == "html_inline"]
             if before == "heading_open":
                 page.headings.append(text_of(token))

@@ -1,5 +1,7 @@
 """Arbitrary valid records, with few enough names and protocols that they meet in sections and rows."""
 
+import struct
+import zlib
 from dataclasses import dataclass
 from random import Random
 
@@ -15,6 +17,7 @@ from vaebench.records import (
     Likelihood,
     Missing,
     PartOrigin,
+    Pictures,
     Record,
     Scores,
 )
@@ -44,6 +47,20 @@ hostile = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=4)), m
 
 COMPOSITIONS = [f"enc={enc},latent=gaussian,prior={prior}" for enc in "ab" for prior in "pq"]
 CHECKSUMS = ["0" * 64, "0123456789abcdef" * 4]
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG."""
+    checksum = struct.pack(">I", zlib.crc32(name + body))
+    return struct.pack(">I", len(body)) + name + body + checksum
+
+
+def png(width: int, height: int, grey: bytes, *beside: bytes) -> bytes:
+    """A grey PNG filled with some levels over and over; ``beside`` are chunks before its pixels."""
+    line = b"\0" + (grey * width)[:width]
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(line * height))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(beside) + pixels + chunk(b"IEND", b"")
 
 
 @dataclass(frozen=True)
@@ -127,7 +144,15 @@ class Making:
             package=self.chance.choice(["vaebench", self.text()]),
             package_version=self.chance.choice(["0.1", "0.2"]),
             parameters={self.text(): self.chance.choice([self.number(), self.text(), None, 3, [1, 2]])},
+            source_sha256=self.chance.choice([None, *CHECKSUMS]),
         )
+
+    def picture(self) -> bytes:
+        """A PNG, a damaged one, or no such thing."""
+        whole = png(self.chance.randrange(1, 40), self.chance.randrange(1, 9), self.chance.randbytes(8))
+        place = self.chance.randrange(len(whole))
+        damaged = whole[:place] + self.chance.randbytes(1) + whole[place + 1 :]
+        return self.chance.choice([whole, whole, damaged, whole[:place], self.text().encode(), b""])
 
     def training(self) -> Training:
         steps, epochs = self.chance.choice([(10, None), (20, None), (None, 2.0), (20, 2.0)])
@@ -161,6 +186,9 @@ class Making:
             seed=self.chance.choice([0, 1, 2, 3, self.chance.randrange(-(2**80), 2**80)]),
             scores=None if diverged else scores,
             budget=self.budget(diverged),
+            pictures=Pictures(samples=self.picture(), reconstructions=self.picture())
+            if self.chance.random() < 0.5
+            else None,
             environment=Environment(
                 device="cpu", platform=self.text(), python="3", versions={"torch": self.text()}
             ),

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaebench.leaderboard import pages
 from vaebench.leaderboard.markdown import code, fenced, fixed, plain, table, visible
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Record
 
-from .reading import PARSER, inline, read_page
+from .reading import PARSER, inline, read_page, texts
 from .strategies import FRAGMENTS, hostile, hostile_boards, laws
 
 OURS = {
     *("heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "text", "text_special"),
     *("bullet_list_open", "bullet_list_close", "ordered_list_open", "ordered_list_close", "softbreak"),
     *("list_item_open", "list_item_close", "fence", "code_inline", "link_open", "link_close", "html_block"),
+    "image",
     *("table_open", "table_close", "thead_open", "thead_close", "tbody_open", "tbody_close"),
     *("tr_open", "tr_close", "th_open", "th_close", "td_open", "td_close"),
 }
@@ -80,7 +80,7 @@ def test_what_is_visible_prints_on_one_line_and_is_told_apart(text: str) -> None
 @laws
 @given(hostile_boards)
 def test_no_text_in_a_record_shapes_its_page(board: list[Record]) -> None:
-    found = pages(board)
+    found = texts(board)
     index = found.pop("README.md")
     for name, text in found.items():
         page = read_page(text)
@@ -102,7 +102,7 @@ def test_no_text_in_a_record_shapes_its_page(board: list[Record]) -> None:
 @laws
 @given(hostile_boards)
 def test_pages_are_utf8_and_end_lines_one_way(board: list[Record]) -> None:
-    for text in pages(board).values():
+    for text in texts(board).values():
         assert text.encode().decode() == text
         assert not re.search("[\r\x00\x0b\x0c\x1b\x85\u2028\u2029]", text)
 

@@ -11,7 +11,7 @@ from vaebench.leaderboard import digest, pages
 from vaebench.leaderboard.markdown import visible
 from vaebench.records import Missing, Record
 
-from .reading import read_page
+from .reading import read_page, texts
 from .strategies import boards, hostile, laws, records
 
 INDEX = "README.md"
@@ -32,7 +32,7 @@ def test_pages_do_not_depend_on_the_order_of_records(boards: tuple[list[Record],
 @laws
 @given(boards)
 def test_every_record_is_on_one_page_once(board: list[Record]) -> None:
-    found = pages(board)
+    found = texts(board)
     assert sum((shown(text) for text in found.values()), Counter()) == Counter(
         (str(record.seed), digest(record)[:12]) for record in board
     )
@@ -42,7 +42,7 @@ def test_every_record_is_on_one_page_once(board: list[Record]) -> None:
 @laws
 @given(boards)
 def test_the_index_counts_all_runs_and_links_all_pages(board: list[Record]) -> None:
-    found = pages(board)
+    found = texts(board)
     index = read_page(found.pop(INDEX))
     assert sorted(index.links) == sorted(found)
     listed = [row for table in index.tables for row in table[1:]]
@@ -54,7 +54,7 @@ def test_the_index_counts_all_runs_and_links_all_pages(board: list[Record]) -> N
 @laws
 @given(boards)
 def test_rows_of_a_table_and_commands_below_it_are_the_same(board: list[Record]) -> None:
-    found = pages(board)
+    found = texts(board)
     del found[INDEX]
     for text in found.values():
         page = read_page(text)
@@ -73,7 +73,7 @@ def test_every_row_has_its_commands_however_many(record: Record, rows: int, comm
         for row in range(rows)
         for seed in range(2)
     ]
-    (text,) = [text for name, text in pages(board).items() if name != INDEX]
+    (text,) = [text for name, text in texts(board).items() if name != INDEX]
     lines = [line for fence in read_page(text).fences for line in fence.splitlines()]
     assert sorted(lines) == sorted(visible(record.command) for record in board)
 
@@ -81,7 +81,7 @@ def test_every_row_has_its_commands_however_many(record: Record, rows: int, comm
 @laws
 @given(boards)
 def test_a_diverged_run_has_no_rank(board: list[Record]) -> None:
-    for name, text in pages(board).items():
+    for name, text in texts(board).items():
         lost = sum(shown(part).total() for part in text.split("\n## Diverged\n")[1:])
         assert name == INDEX or lost == sum(
             (str(record.seed), digest(record)[:12]) in shown(text)
@@ -105,7 +105,7 @@ def test_a_score_that_one_seed_lacks_is_not_averaged(record: Record, why: str) -
     whole = [with_fid(record, record.scores.fid, seed) for seed in (1, 2)]
     holed = [*whole, with_fid(record, Missing(why=f"because {why}"), 3)]
     for board, missing in ((whole, False), (holed, True)):
-        (text,) = [text for name, text in pages(board).items() if name != INDEX]
+        (text,) = [text for name, text in texts(board).items() if name != INDEX]
         ((head, row),) = read_page(text).tables
         cells = {title.split(" at ")[0]: cell for title, cell in zip(head, row, strict=True)}
         for title in ("FID", "FID → ∞", "KID"):
@@ -117,7 +117,7 @@ def test_a_score_that_one_seed_lacks_is_not_averaged(record: Record, why: str) -
 @given(scored, st.lists(st.integers(0, 5), min_size=1, max_size=5))
 def test_a_row_says_over_how_many_seeds_it_is(record: Record, seeds: list[int]) -> None:
     board = [msgspec.structs.replace(record, seed=seed, run=f"{number}") for number, seed in enumerate(seeds)]
-    (text,) = [text for name, text in pages(board).items() if name != INDEX]
+    (text,) = [text for name, text in texts(board).items() if name != INDEX]
     ((head, row),) = read_page(text).tables
     kind = "sd" if len(set(seeds)) > 1 else "se"
     assert row[head.index("bits/dim")].endswith(f" {kind} (n={len(set(seeds))})")
@@ -135,4 +135,4 @@ def test_the_largest_numbers_make_a_page_too(record: Record, one: float, other: 
         likelihood = msgspec.structs.replace(record.scores.likelihood, nll=nll)
         scores = msgspec.structs.replace(record.scores, likelihood=likelihood)
         board.append(msgspec.structs.replace(record, scores=scores, seed=seed))
-    assert sum(shown(text).total() for text in pages(board).values()) == 2
+    assert sum(shown(text).total() for text in texts(board).values()) == 2

@@ -8,12 +8,11 @@ import msgspec
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vaebench.leaderboard import pages
 from vaebench.leaderboard.comparable import sections
 from vaebench.leaderboard.ranking import Ranked, noise, ranked, rows, typical_spread
 from vaebench.records import Record
 
-from .reading import read_page
+from .reading import read_page, texts
 from .strategies import laws, records
 from .test_comparable import runs_of
 
@@ -109,7 +108,7 @@ def test_the_page_shows_these_ranks_and_means(
 ) -> None:
     board = boarded(record, given_scores)
     entries = only_section(board)
-    (text,) = [text for name, text in pages(board).items() if name != "README.md"]
+    (text,) = [text for name, text in texts(board).items() if name != "README.md"]
     ((head, *lines),) = read_page(text).tables
     assert [int(line[0].rstrip("=")) for line in lines] == [entry.rank for entry in entries]
     assert [line[0].endswith("=") for line in lines] == [entry.shared for entry in entries]
@@ -145,7 +144,7 @@ def test_equal_scores_share_the_first_rank(record: Record, bits: float, se: floa
 def test_namesakes_are_told_apart_by_what_differs(record: Record, bits: float) -> None:
     one = made(record, 0, 0, bits, 0.0)
     other = msgspec.structs.replace(one, training=msgspec.structs.replace(one.training, lr=0.25))
-    (text,) = [text for name, text in pages([one, other]).items() if name != "README.md"]
+    (text,) = [text for name, text in texts([one, other]).items() if name != "README.md"]
     ((head, *lines),) = read_page(text).tables
     cells = {line[head.index("composition")] for line in lines}
     assert cells == {f"enc=m0 (lr={one.training.lr})", "enc=m0 (lr=0.25)"}

@@ -44,11 +44,19 @@ class Bottleneck(nn.Module):
             self.c4.weight.mul_(last_scale)
 
     def inner(self, h: Tensor) -> Tensor:
-        """What follows the first convolution, for blocks that share it or its input."""
-        h = self.c2(F.gelu(h))
-        h = self.c3(F.gelu(h))
-        return self.c4(F.gelu(h))
+        """What the last convolution reads, for h that the first one made."""
+        return F.gelu(self.c3(F.gelu(self.c2(F.gelu(h)))))
+
+    def parts(self, h: Tensor, *channels: int) -> tuple[Tensor, ...]:
+        """The block's output for h that the first convolution made, cut into maps of so many channels.
+
+        Each is a convolution of its own: cutting one map up costs copies, on the way back above all.
+        """
+        h = self.inner(h)
+        assert self.c4.bias is not None
+        cut = zip(self.c4.weight.split(channels), self.c4.bias.split(channels), strict=True)
+        return tuple(F.conv2d(h, weight, bias) for weight, bias in cut)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.inner(self.c1(F.gelu(x)))
+        h = self.c4(self.inner(self.c1(F.gelu(x))))
         return x + h if self.residual else h

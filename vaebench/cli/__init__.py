@@ -6,7 +6,7 @@ import sys
 import click
 
 import vaebench
-from vaebench.cli import board, check, imports, parts, pictures, plugin, rates, refit, runs
+from vaebench.cli import bench, board, check, imports, parts, pictures, plugin, rates, refit, runs
 from vaebench.errors import VaebenchError, refused
 
 
@@ -26,6 +26,7 @@ def group() -> None:
 
 for command in (
     runs.run,
+    bench.bench,
     refit.refit,
     runs.evaluate,
     pictures.sample,

@@ -6,6 +6,8 @@ import click
 
 from vaebench.errors import UsageError, VaebenchError
 
+_NAMED = 8
+
 _root = click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
@@ -16,22 +18,47 @@ _root = click.option(
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail where a page differs from the records.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; fail, exit code 1, where a page or picture differs from the records.",
+)
 @_root
 def leaderboard(check: bool, root: Path) -> None:
-    """Regenerate the leaderboards' pages from their records."""
+    """Regenerate the leaderboards' pages and pictures from their records and published.toml.
+
+    Rows of which a part's code has changed since are marked stale on the page and named on stderr. That alone
+    is no failure: what was measured stands. But --check fails until the marks are on the pages, so run it
+    where the parts are installed that the records are of.
+    """
     from vaebench import leaderboard as room
 
     if not (root / "records").is_dir():
         raise UsageError(f"{root / 'records'} is no folder; vaebench submit RUN makes it")
+    changed, stale = (room.check if check else room.regenerate)(root, _installed())
+    for line in stale:
+        click.echo(f"stale: {line}", err=True)
+    names = [path.relative_to(root).as_posix() for path in changed]
     if not check:
-        for path in room.regenerate(root):
+        for path in changed:
             click.echo(path)
-        return
-    if wrong := room.check(root):
-        raise VaebenchError(
-            f"{', '.join(wrong)} differ from the records; run: vaebench leaderboard --root {root}"
-        )
+    elif names:
+        wrong = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else "")
+        raise VaebenchError(f"{wrong} differ from the records; run: vaebench leaderboard --root {root}")
+
+
+def _installed() -> dict[tuple[str, str, str], str]:
+    """Slot, name and package of every installed part -> the hash of its code."""
+    from vaebench import registry
+    from vaebench.sources import source_sha256
+    from vaebench.spec import SLOTS
+
+    found = {
+        (slot, each.entry.name, each.package): source_sha256(each.entry.target)
+        for slot, kind in SLOTS.items()
+        for each in registry.load().entries(kind)
+    }
+    return {part: known for part, known in found.items() if known is not None}
 
 
 @click.command()

@@ -20,6 +20,13 @@ data_root_ = click.option(
     help="Where data sets live [default: $VAEBENCH_DATA or ~/.cache/vaebench/data].",
 )
 as_json_ = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+progress_ = click.option(
+    "--progress",
+    type=click.Choice(["auto", "json"]),
+    default="auto",
+    show_default=True,
+    help="On stderr: a bar or lines, or one JSON object a line.",
+)
 settings_ = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of training or scoring."
 )

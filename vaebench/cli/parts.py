@@ -24,7 +24,7 @@ def _kind(word: str) -> str:
 def _complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from vaebench.hookspecs import KINDS
 
-    return [kind for kind in (*KINDS, "recipes") if kind.startswith(incomplete)]
+    return [kind for kind in (*KINDS, "recipes", "tracks") if kind.startswith(incomplete)]
 
 
 def _complete_part(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -41,13 +41,14 @@ def list_(kind: str | None, as_json: bool) -> None:
     """What there is to compose: every part and data set, and the package it comes from.
 
     KIND is encoder, latent, prior, decoder, likelihood, objective, extractor or dataset; recipes lists what
-    vaebench run --recipe NAME knows.
+    vaebench run --recipe NAME knows, tracks what vaebench bench NAME does.
     """
-    from vaebench import registry
+    from vaebench import recipes, registry, tracks
 
-    if kind in ("recipe", "recipes"):
-        _list_recipes(as_json)
-        return
+    for room, words in ((recipes, ("recipe", "recipes")), (tracks, ("track", "tracks"))):
+        if kind in words:
+            _list_files({name: room.summary(path) for name, path in room.shipped().items()}, as_json)
+            return
 
     known = registry.load()
     entries = known.entries(_kind(kind) if kind else None)
@@ -73,10 +74,7 @@ def list_(kind: str | None, as_json: bool) -> None:
         click.echo(f"broken plugin: {b.plugin} of package {b.package}: {b.reason}", err=True)
 
 
-def _list_recipes(as_json: bool) -> None:
-    from vaebench import recipes
-
-    said = {name: recipes.summary(path) for name, path in recipes.shipped().items()}
+def _list_files(said: dict[str, str], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(said, indent=2))
         return

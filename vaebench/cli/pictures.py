@@ -86,12 +86,14 @@ def sample(
 @data_root_
 def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root: Path | None) -> None:
     """Put test images through the model in folder RUN and write a picture: images above, means below."""
-    from vaebench.evaluation import scoring
+    from vaebench.evaluation.pictures import save_reconstructions
+    from vaebench.evaluation.scoring import reconstructed
 
     folder, prepared, model = _opened(run, data_root, device)
     path = out or folder.reconstructions
     protocol = prepared.request.scoring
-    scoring.draw_reconstructions(model, prepared.data, path, protocol.noise_seed, protocol.score_batch, count)
+    pair = reconstructed(model, prepared.data, protocol.noise_seed, protocol.score_batch, count)
+    save_reconstructions(path, *pair, prepared.data.image.levels)
     click.echo(path)
 
 

@@ -1,5 +1,6 @@
-"""How training is shown: a bar on a terminal, plain lines elsewhere; always on stderr."""
+"""How training is shown: a bar on a terminal, plain lines elsewhere, events on request; always on stderr."""
 
+import json
 import math
 import sys
 import time
@@ -120,7 +121,39 @@ class Bar(Lines):
         self.progress.update(self.task, total=total, completed=done, description=what, visible=done < total)
 
 
-def reporter() -> Lines:
-    """A bar where stderr is a terminal, else lines. NO_COLOR is honoured."""
+class Events(Lines):
+    """One JSON object a line, for a program that watches."""
+
+    every = 0.5
+
+    def say(self, line: str) -> None:
+        self._tell("say", line=line)
+
+    def start(self, step: int, total: int, dims: int, images: int) -> None:
+        super().start(step, total, dims, images)
+        self._tell("start", step=step, total=total)
+
+    def step(self, step: int, images: int, loss: Tensor, scored: Scored) -> None:
+        if self.pace.due(self.every):
+            rate = self.pace.rate(images)
+            self._tell("step", step=step, total=self.total, loss=loss.item(), images_per_second=rate)
+
+    def validated(self, step: int, nats: float, best: bool) -> None:
+        bits = nats / (self.dims * math.log(2))
+        self._tell("validated", step=step, total=self.total, bits_per_dim=bits, best=best)
+
+    def count(self, what: str, done: int, total: int) -> None:
+        if self.pace.due(self.every):
+            self.pace.rate(done)
+            self._tell("count", what=what, done=done, total=total)
+
+    def _tell(self, event: str, **fields: object) -> None:
+        print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)
+
+
+def reporter(progress: str = "auto") -> Lines:
+    """A bar where stderr is a terminal, else lines; or events, if ``json``. NO_COLOR is honoured."""
+    if progress == "json":
+        return Events()
     console = Console(stderr=True)
     return Bar(console) if console.is_terminal else Lines()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, settings_
+from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, progress_, settings_
 from vaebench.cli.runs import start
 from vaebench.errors import UsageError
 
@@ -20,6 +20,7 @@ from vaebench.errors import UsageError
 @click.option("--resume", is_flag=True, help="Go on where an interrupted refit stopped.")
 @device_
 @data_root_
+@progress_
 @as_json_
 def refit(
     base: Path,
@@ -30,6 +31,7 @@ def refit(
     resume: bool,
     device: str,
     data_root: Path | None,
+    progress: str,
     as_json: bool,
 ) -> None:
     """Fit another prior to the latents of folder RUN, everything else frozen, and score the whole.
@@ -71,4 +73,4 @@ def refit(
         base=starting.base_of(folder, frozen=True),
     )
     prepared = runner.prepare(asked, known, data_root or default_root(), device)
-    start(prepared, out, resume, as_json, known, lambda made: runner.take_rest(folder, made))
+    start(prepared, out, resume, progress, as_json, known, lambda made: runner.take_rest(folder, made))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, settings_
+from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, progress_, settings_
 from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def _complete_recipe(context: click.Context, parameter: click.Parameter, incompl
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @device_
 @data_root_
+@progress_
 @as_json_
 def run(
     compose: str | None,
@@ -63,6 +64,7 @@ def run(
     resume: bool,
     device: str,
     data_root: Path | None,
+    progress: str,
     as_json: bool,
 ) -> None:
     """Compose a model, train it, score it, and write a record and pictures.
@@ -95,7 +97,7 @@ def run(
     plan = plan.overridden(compose=compose, data=data, seed=seed, settings=given)
     if not asked_again:
         plan.check_names(known)
-    _run(known, plan, base, out, resume, asked_again, device, data_root, as_json)
+    _run(known, plan, base, out, resume, asked_again, device, data_root, progress, as_json)
 
 
 def _run(
@@ -107,6 +109,7 @@ def _run(
     asked_again: bool,
     device: str,
     data_root: Path | None,
+    progress: str,
     as_json: bool,
 ) -> None:
     from vaebench import runner
@@ -122,11 +125,11 @@ def _run(
             )
         prepared = runner.prepare(RunFolder(out).request(), known, root, device)
     elif base is not None:
-        _run_from(RunFolder(base), known, plan, root, out, resume, device, as_json)
+        _run_from(RunFolder(base), known, plan, root, out, resume, device, progress, as_json)
         return
     else:
         prepared = runner.prepare(plan.request(), known, root, device)
-    start(prepared, out, resume, as_json, known)
+    start(prepared, out, resume, progress, as_json, known)
 
 
 def _run_from(
@@ -137,6 +140,7 @@ def _run_from(
     out: Path | None,
     resume: bool,
     device: str,
+    progress: str,
     as_json: bool,
 ) -> None:
     import msgspec
@@ -146,13 +150,14 @@ def _run_from(
     request = msgspec.structs.replace(plan.request(), base=starting.base_of(base, frozen=False))
     prepared = runner.prepare(request, known, root, device)
     starting.check(base, prepared.composition.build(request.training), prepared.data.image)
-    start(prepared, out, resume, as_json, known, lambda made: starting.keep(base, made))
+    start(prepared, out, resume, progress, as_json, known, lambda made: starting.keep(base, made))
 
 
 def start(
     prepared: "Prepared",
     out: Path | None,
     resume: bool,
+    progress: str,
     as_json: bool,
     known: "Registry",
     before: "Callable[[RunFolder], None]" = lambda folder: None,
@@ -169,7 +174,7 @@ def start(
     with folder.locked():
         finished = _existing(folder, prepared.request, resume)
         before(folder)
-        said = reporter()
+        said = reporter(progress)
         for note in prepared.data.notes:
             said.say(note)
         said.say(f"composition  {prepared.request.compose}")

@@ -27,5 +27,5 @@ class Vdvae(Decoder):
         return conv(self.width, likelihood.channels, 1)
 
     def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
-        h = torch.addcmul(self.bias, features[0], self.gain)
+        h = (features[0] * self.gain).add_(self.bias)  # in the features' memory format
         return h if h.shape[2:] == self.size else F.interpolate(h, size=self.size, mode="nearest")

@@ -1,7 +1,7 @@
 """The negative log-likelihood of every image of a split: ELBO and importance-weighted bound."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +66,22 @@ class _Activity:
         return self.group.codes or math.prod(self.group.shape)
 
 
+def draws(
+    model: Vae, x: Tensor, numbers: Tensor, samples: int, rows: int, seed: int
+) -> Iterator[tuple[int, int, Scored]]:
+    """``samples`` draws of z for each image of x (B, C, H, W), at most ``rows`` images × samples at a time.
+
+    Yields the number of the first sample, how many there are, and their terms (k, B).
+
+    :param numbers: (B,) the images' numbers in their split, to which, with the sample's, noise belongs
+    """
+    step = max(1, min(samples, rows // len(x)))
+    for first in range(0, samples, step):
+        k = torch.arange(first, min(first + step, samples), device=x.device)
+        noise = ImageNoise(seed, numbers.repeat_interleave(len(k)), k.repeat(len(x)))
+        yield first, len(k), model(x, noise, len(k))
+
+
 @torch.inference_mode()
 @full_precision()
 def bounds(
@@ -84,23 +100,19 @@ def bounds(
     :param see: told once of each image: the terms of its first samples, and how many samples that is
     :param tick: told how many images are done
     """
-    step = min(samples, rows)
-    per_batch = max(1, rows // step)
+    per_batch = max(1, rows // min(samples, rows))
     numbers = torch.arange(len(images), device=images.device)
     done: list[tuple[Tensor, ...]] = []
     for start in range(0, len(images), per_batch):
         x, number = images[start : start + per_batch], numbers[start : start + per_batch]
         weights, elbos, distortions, rates = [], [], [], []
-        for first in range(0, samples, step):
-            k = torch.arange(first, min(first + step, samples), device=x.device)
-            noise = ImageNoise(seed, number.repeat_interleave(len(k)), k.repeat(len(x)))
-            scored = model(x, noise, len(k))
+        for first, k, scored in draws(model, x, number, samples, rows, seed):
             weights.append(scored.log_weights().double())
             distortions.append(scored.distortion.double())
             rates.append(scored.kl().double())
             elbos.append(-distortions[-1] - rates[-1].sum(0))
             if see is not None and first == 0:
-                see(scored, len(k))
+                see(scored, k)
         iwae = torch.logsumexp(torch.cat(weights), 0) - math.log(samples)
         done.append(
             (iwae, torch.cat(elbos).mean(0), torch.cat(distortions).mean(0), torch.cat(rates, 1).mean(1).T)

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -15,7 +14,8 @@ from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.histogram import histogram_bits_per_dim
-from vaebench.evaluation.pictures import save_reconstructions, save_samples, spread
+from vaebench.evaluation.pictures import grid_png, save_reconstructions, save_samples, spread
+from vaebench.evaluation.tightness import tightness
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 from vaebench.registry import Registry
@@ -23,7 +23,8 @@ from vaebench.runs import RunFolder
 from vaebench.settings import Scoring
 from vaebench.training.stream import derived_seed
 
-SHOWN = 64
+SHOWN, RECONSTRUCTED, STRIP = 64, 36, 8
+"""Images in a run's grids of samples and of reconstructions, and in a record's row."""
 
 
 class Watcher(Protocol):
@@ -107,6 +108,8 @@ def score(
     )
     if not math.isfinite(likely.nll.nats):
         raise DivergedError("the test bound is not finite")
+    if settings.follow and any(group.codes is None for group in model.latent.groups):
+        likely = msgspec.structs.replace(likely, tightness=_followed(model, test, settings, watcher))
     train = seen_train_images(data)
     wanted = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
     watcher.say(f"generating {wanted} images")
@@ -117,6 +120,21 @@ def score(
         histogram_bits_per_dim=histogram_bits_per_dim(train, data.test.images, data.image.levels),
     )
     return scores, images
+
+
+def _followed(model: Vae, test: Tensor, settings: Scoring, watcher: Watcher) -> records.Tightness:
+    count = min(settings.follow_images, len(test))
+    what = f"following the bound to K={settings.follow}"
+    watcher.say(f"{what}: {count} test images")
+    return tightness(
+        model,
+        test,
+        count,
+        settings.follow,
+        settings.score_batch,
+        settings.noise_seed,
+        lambda done: watcher.count(what, done, count),
+    )
 
 
 def _fid(
@@ -146,20 +164,27 @@ def _fid(
 
 
 @torch.inference_mode()
-def draw_reconstructions(
-    model: Vae, data: Dataset, path: Path, seed: int, rows: int, count: int = 36
-) -> None:
-    """Write test images, spread over the split, and the means that the model gives their latents."""
+def reconstructed(model: Vae, data: Dataset, seed: int, rows: int, count: int) -> tuple[Tensor, Tensor]:
+    """Test images (N, C, H, W), spread over the split, and the means that the model gives their latents."""
     x = data.test.images[spread(len(data.test.images), count)]
     device = next(model.parameters()).device
     means = [
         model.reconstruct(x[part].to(device), ImageNoise(seed, part.to(device))).cpu()
         for part in torch.arange(len(x)).split(rows)
     ]
-    save_reconstructions(path, x, torch.cat(means), data.image.levels)
+    return x, torch.cat(means)
 
 
-def draw_pictures(model: Vae, data: Dataset, images: Tensor, folder: RunFolder, settings: Scoring) -> None:
-    """Write the grids of samples and of reconstructions into the run's folder."""
-    save_samples(folder.samples, images[:SHOWN], data.image.levels)
-    draw_reconstructions(model, data, folder.reconstructions, settings.noise_seed, settings.score_batch)
+def draw_pictures(
+    model: Vae, data: Dataset, images: Tensor, folder: RunFolder, settings: Scoring
+) -> records.Pictures:
+    """Write the grids of samples and of reconstructions into the run's folder; returns small ones."""
+    levels = data.image.levels
+    pair = reconstructed(model, data, settings.noise_seed, settings.score_batch, RECONSTRUCTED)
+    save_samples(folder.samples, images[:SHOWN], levels)
+    save_reconstructions(folder.reconstructions, *pair, levels)
+    few = spread(len(pair[0]), STRIP)
+    return records.Pictures(
+        samples=grid_png(images[:STRIP], levels, STRIP),
+        reconstructions=grid_png(torch.cat([each[few].double() for each in pair]), levels, len(few)),
+    )

@@ -26,7 +26,7 @@ class TopDownBlock(nn.Module):
         hidden = max(1, int(width * bottleneck))
         spatial = min(level.height, level.width) > 2
         scale = blocks**-0.5
-        self.z_channels = z_channels
+        self.z_channels, self.width = z_channels, width
         self.posterior = Bottleneck(width + features, hidden, 2 * z_channels, residual=False, spatial=spatial)
         self.prior = Bottleneck(
             width, hidden, 2 * z_channels + width, residual=False, spatial=spatial, last_scale=0.0
@@ -38,31 +38,26 @@ class TopDownBlock(nn.Module):
 
     def infer(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
         """Mean and log std of q(z_g | z_<g, x); ``seen`` is GELU of the encoder's map."""
-        first = self.posterior.c1
-        h = F.conv2d(torch.cat([F.gelu(state), seen], 1), first.weight, first.bias)
-        return self.posterior.inner(h).chunk(2, 1)
+        return self._infer(F.gelu(state), seen)
 
     def predict(self, state: Tensor) -> tuple[Tensor, ...]:
         """Mean and log std of p(z_g | z_<g), and the deterministic features that join the state."""
-        return self._split(self.prior(state))
+        return self._predict(F.gelu(state))
 
     def both(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
-        """What ``predict`` says, then what ``infer`` says, in fewer passes.
+        """What ``predict`` says, then what ``infer`` says, from one GELU of the state."""
+        h = F.gelu(state)
+        return *self._predict(h), *self._infer(h, seen)
 
-        Both begin with a 1x1 convolution of the same GELU(state), which here is one convolution; that of the
-        posterior is the sum of its state's and its features' part, so that they are not copied to be joined.
-        """
-        p, q = self.prior.c1, self.posterior.c1
-        assert p.bias is not None
-        assert q.bias is not None
-        of_state, of_seen = q.weight.split([state.shape[1], seen.shape[1]], 1)
-        h = F.conv2d(F.gelu(state), torch.cat([p.weight, of_state]), torch.cat([p.bias, q.bias]))
-        h_p, h_q = h.split([p.out_channels, q.out_channels], 1)
-        h_q = h_q + F.conv2d(seen, of_seen)
-        return *self._split(self.prior.inner(h_p)), *self.posterior.inner(h_q).chunk(2, 1)
+    def _infer(self, h: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
+        # The first convolution's two halves, so that state and features are not copied to be joined.
+        first = self.posterior.c1
+        of_state, of_seen = first.weight.split([h.shape[1], seen.shape[1]], 1)
+        joined = F.conv2d(h, of_state, first.bias) + F.conv2d(seen, of_seen)
+        return self.posterior.parts(joined, self.z_channels, self.z_channels)
 
-    def _split(self, h: Tensor) -> tuple[Tensor, ...]:
-        return h.tensor_split([self.z_channels, 2 * self.z_channels], 1)
+    def _predict(self, h: Tensor) -> tuple[Tensor, ...]:
+        return self.prior.parts(self.prior.c1(h), self.z_channels, self.z_channels, self.width)
 
     def update(self, state: Tensor, deterministic: Tensor, z: Tensor) -> Tensor:
         """The state after the prior's features and z have joined it."""
@@ -138,6 +133,8 @@ class TopDown(Latent):
         state = states.get(block.side)
         if state is None and str(block.side) in self.start:
             state = self.start[str(block.side)].expand(batch, *level)
+            # Channels last, as the maps of the very deep encoder: mixed formats cost copies.
+            state = state.contiguous(memory_format=torch.channels_last)
         if state is None:
             like = next(self.parameters())
             state = torch.zeros(batch, *level, dtype=like.dtype, device=like.device)

@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vaebench.leaderboard.comparable import Section
+from vaebench.leaderboard.gallery import Gallery
 from vaebench.leaderboard.identity import Run
 from vaebench.leaderboard.markdown import MISSING, code, fixed, plain, superscript
+from vaebench.leaderboard.provenance import Current, changed, distributions
 from vaebench.leaderboard.ranking import Ranked, Row
 from vaebench.records import Data, Fid, Missing, Record
+
+SAMPLES = "samples of the first seed".replace(" ", "\N{NO-BREAK SPACE}")
+"""A title that does not wrap: GitHub makes the pictures of a wide table no wider than it."""
+STALE = "the code has changed since this was measured: "
 
 
 @dataclass(slots=True)
@@ -40,11 +46,14 @@ def columns(
     notes: Notes,
     apart: Mapping[bytes, str],
     unscored: Mapping[tuple[Data, bytes], list[Record]],
+    gallery: Gallery,
+    current: Current,
 ) -> list[Column]:
     """The columns of a section, but for the number of the row's command.
 
     :param apart: recipe -> what tells a row from its namesakes
     :param unscored: data and recipe -> the runs of it that have no scores
+    :param current: the code that is installed
     """
     protocol = section.protocol
 
@@ -53,18 +62,22 @@ def columns(
         lost = unscored.get((run.record.data, run.recipe))
         mark = notes.mark(_lost(lost)) if lost else ""
         words = apart.get(run.recipe)
-        return code(run.record.composition) + mark + (f" ({words})" if words else "")
+        # Canonical compositions have no space to break a line at.
+        name = code(run.record.composition.replace(",", ", "))
+        return name + mark + (f" ({words})" if words else "") + _stale(run.record, current, notes)
 
     def fid(entry: Ranked) -> str:
         return _measured(entry.row, "fid", 2, notes) + _few_images(entry.row, notes)
 
     bits = Column("bits/dim", lambda entry: spread(entry.row, "bits", "bits_se", 4))
     nats = Column("nats", lambda entry: spread(entry.row, "nats", "nats_se", 2))
+    samples = Column(SAMPLES, lambda entry: _samples(entry.row, gallery, notes), numeric=False)
     at = "" if protocol.fid is None else f" at {protocol.fid.images:,}"
     found = [
         Column("rank", lambda entry: f"{entry.rank}{'=' if entry.shared else ''}"),
         Column("composition", composition, numeric=False),
         *((nats, bits) if protocol.data.levels == 2 else (bits,)),
+        *([samples] if any(run.record.pictures for run in section.runs) else []),
         Column("bound", lambda entry: bound(entry.row), numeric=False),
         Column("gap (nats)", lambda entry: fixed(entry.row.mean["gap"], 2)),
         Column("rate / distortion (nats)", lambda entry: _rate_distortion(entry.row)),
@@ -77,21 +90,21 @@ def columns(
     ]
     if any(run.record.fit for run in section.runs):
         found.append(Column("prior's fit (s)", lambda entry: fixed(entry.row.mean["fit_seconds"], 0)))
-    if any(packages(run.record) for run in section.runs):
-        found.append(
-            Column("packages", lambda entry: plain(packages(entry.row.runs[0].record)), numeric=False)
-        )
+    found.append(Column("parts from", lambda entry: distributions(entry.row.runs[0].record), numeric=False))
     return found
 
 
-def packages(record: Record) -> str:
-    """The distributions, other than vaebench, that the run's parts come from."""
-    strangers = {
-        f"{part.package} {part.package_version}"
-        for part in record.parts.values()
-        if part.package != "vaebench"
-    }
-    return ", ".join(sorted(strangers))
+def _stale(record: Record, current: Current, notes: Notes) -> str:
+    parts = changed(record, current)
+    return f" stale{notes.mark(STALE + plain(', '.join(parts)))}" if parts else ""
+
+
+def _samples(row: Row, gallery: Gallery, notes: Notes) -> str:
+    shown = gallery.of(row.runs)
+    if shown is None:
+        return MISSING
+    marks = "".join(notes.mark(f"{kind} not shown: not a PNG") for kind in shown.refused)
+    return (shown.markdown("samples") or MISSING) + marks
 
 
 def spread(row: Row, name: str, error: str, digits: int) -> str:

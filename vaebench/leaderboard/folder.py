@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
 from vaebench.files import clear_temporary, write_atomic
+from vaebench.leaderboard import charts, gallery, published
 from vaebench.leaderboard.identity import digest, file_name, named_by
 from vaebench.leaderboard.pages import pages
+from vaebench.leaderboard.provenance import Current, stale
 from vaebench.leaderboard.wording import MARK
 from vaebench.locks import held
 from vaebench.records import Record, read, to_json
@@ -18,28 +22,40 @@ PATIENCE = 60.0
 _NAMED = 3
 
 
-def regenerate(root: Path) -> list[Path]:
-    """Write the pages of ``root`` from its records; returns the pages written or removed.
+class Outcome(NamedTuple):
+    """What a look at the folder found."""
 
-    Every record is read and every page rendered before the first is written. A page is removed only if it
-    says that it was generated. Raises DamagedError for files that are not the records that they are named
-    by, UsageError for a folder without records.
+    changed: list[Path]
+    """Files of the board that were, or would be, written or removed."""
+    stale: list[str]
+    """A line for each row whose parts' code is not what ran."""
+
+
+def regenerate(root: Path, current: Current = MappingProxyType({})) -> Outcome:
+    """Write the pages and pictures of ``root`` from its records and ``published.toml``.
+
+    Everything is read and rendered before the first file is written. A page is removed only if it says that
+    it was generated, a picture only if its name is one that a board gives. Raises DamagedError for files
+    that are not the records that they are named by, UsageError for a folder without records and for unfit
+    figures.
+
+    :param current: the code of the parts that are installed
     """
     _record_files(root)
     with _held(root):
-        found = _rendered(root)
-        changed = _changed(root, found)
-        for path in changed:
-            if path.name in found:
-                write_atomic(path, found[path.name])
-            else:
+        found, outcome = _look(root, current)
+        for path in outcome.changed:
+            content = found.get(path.relative_to(root).as_posix())
+            if content is None:
                 path.unlink(missing_ok=True)
-    return changed
+            else:
+                write_atomic(path, content, durable=False)
+    return outcome
 
 
-def check(root: Path) -> list[str]:
-    """The names of the pages that ``regenerate`` would write or remove; raises what it raises."""
-    return [path.name for path in _changed(root, _rendered(root))]
+def check(root: Path, current: Current = MappingProxyType({})) -> Outcome:
+    """What ``regenerate`` would do, without doing it; raises what it raises."""
+    return _look(root, current)[1]
 
 
 def submit(record_path: Path, root: Path) -> Path:
@@ -87,20 +103,25 @@ def _read_all(root: Path) -> list[Record]:
     return found
 
 
-def _rendered(root: Path) -> dict[str, bytes]:
-    return {name: text.encode() for name, text in pages(_read_all(root)).items()}
+def _look(root: Path, current: Current) -> tuple[dict[str, bytes], Outcome]:
+    records = _read_all(root)
+    found = pages(records, published.read(root / published.FILE), current)
+    return found, Outcome(_changed(root, found), stale(records, current))
 
 
 def _changed(root: Path, found: dict[str, bytes]) -> list[Path]:
     mark = MARK.encode()
     with _one_line(root):
-        stale = [
+        written = [path for path in root.glob("*.md") if (_content(path) or b"").startswith(mark)]
+        pictures = (gallery.OWN, charts.OWN)
+        written += [
             path
-            for path in root.glob("*.md")
-            if path.name not in found and (_content(path) or b"").startswith(mark)
+            for path in root.glob(f"{gallery.FOLDER}/*")
+            if any(own.fullmatch(path.name) for own in pictures)
         ]
+        gone = [path for path in written if path.relative_to(root).as_posix() not in found]
         differing = [root / name for name, content in found.items() if _content(root / name) != content]
-    return sorted(stale + differing)
+    return sorted(gone + differing)
 
 
 def _content(path: Path) -> bytes | None:

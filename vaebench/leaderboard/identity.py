@@ -23,7 +23,11 @@ class Run:
 _LATER: tuple[tuple[str | None, str, object], ...] = (
     (None, "fit", None),
     (None, "base", None),
+    (None, "validations", ()),
+    (None, "pictures", None),
     ("training", "recompute", False),
+    ("scoring", "follow", 0),
+    ("scoring", "follow_images", 50),
 )
 """Fields that the first records lack, in a table or at the top, and the value that their absence means."""
 

@@ -2,12 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from vaebench.leaderboard.columns import Notes, bound, columns, packages, spread
+from vaebench.leaderboard import charts
+from vaebench.leaderboard.beside import beside
+from vaebench.leaderboard.columns import SAMPLES, Notes, bound, columns, spread
 from vaebench.leaderboard.comparable import Section, sections
+from vaebench.leaderboard.gallery import Gallery
 from vaebench.leaderboard.identity import Run, digest, page_name, recipe
-from vaebench.leaderboard.markdown import MISSING, code, fenced, fixed, plain, table
+from vaebench.leaderboard.markdown import MISSING, code, fenced, fixed, table
+from vaebench.leaderboard.provenance import Current, changed, code_of, distributions
+from vaebench.leaderboard.published import FILE, Figure
 from vaebench.leaderboard.ranking import Ranked, Row, ranked, rows
 from vaebench.leaderboard.wording import MARK, READING, facts, told_apart
 from vaebench.records import Data, Record
@@ -15,6 +21,8 @@ from vaebench.records import Data, Record
 INDEX = "README.md"
 SHOWN = 12
 """How much of a record's digest, which its file's name ends with, a page shows."""
+CHARTED = 20
+"""The sections of a page that have charts, the biggest."""
 
 
 class Unscored(NamedTuple):
@@ -37,8 +45,24 @@ class Page(NamedTuple):
         return sum(len(section.runs) for section, _ in self.sections) + len(self.unscored)
 
 
-def pages(records: Sequence[Record]) -> dict[str, str]:
-    """File name -> markdown: a page per data set and an index; the same bytes for any order of records."""
+class Context(NamedTuple):
+    """What pages are written from besides the records of each."""
+
+    figures: Mapping[str, Sequence[Figure]]
+    """Page -> what is published of its data."""
+    current: Current
+    gallery: Gallery
+
+
+def pages(
+    records: Sequence[Record], published: Sequence[Figure] = (), current: Current = MappingProxyType({})
+) -> dict[str, bytes]:
+    """File name -> content: a page per data set, an index, and the pictures that they show.
+
+    The same bytes for any order of records and figures.
+
+    :param current: the code of the parts that are installed
+    """
     scored: defaultdict[str, list[Run]] = defaultdict(list)
     unscored: defaultdict[str, list[Unscored]] = defaultdict(list)
     for record in records:
@@ -51,36 +75,57 @@ def pages(records: Sequence[Record]) -> dict[str, str]:
     board = {name: Page([], unscored[name]) for name in sorted({*scored, *unscored})}
     for (name, section), members in zip(found, rows([section for _, section in found]), strict=True):
         board[name].sections.append((section, ranked(members)))
-    return {INDEX: _index(board), **{f"{name}.md": _page(name, page) for name, page in board.items()}}
+    figures: defaultdict[str, list[Figure]] = defaultdict(list)
+    for figure in published:
+        figures[figure.data].append(figure)
+    context = Context(figures, current, Gallery())
+    texts = {
+        INDEX: _index(board, context),
+        **{f"{name}.md": _page(name, page, context) for name, page in board.items()},
+    }
+    return {name: text.encode() for name, text in texts.items()} | context.gallery.files
 
 
-def _index(board: dict[str, Page]) -> str:
-    titles = ["data", "runs", "sections", "best of the biggest section", "bits/dim", "bound"]
-    numeric = [False, True, True, False, True, False]
+def _index(board: dict[str, Page], context: Context) -> str:
+    titles = ["data", "runs", "sections", "best of the biggest section", "bits/dim", "bound", SAMPLES]
+    numeric = [False, True, True, False, True, False, False]
+    lines = [_index_row(name, page, context.gallery) for name, page in board.items()]
+    elsewhere = [
+        f"{name} ({len(figures):,})" for name, figures in sorted(context.figures.items()) if name not in board
+    ]
+    alone = f"Published figures of data without runs here are in [{FILE}]({FILE}): {', '.join(elsewhere)}."
     return _join(
         MARK,
         "# Leaderboards",
         "Runs are ranked only with runs of the same data, split, budget and scoring protocol: other protocols"
         " are other sections of a page. Lower is better.",
-        table(titles, [_index_row(*item) for item in board.items()], numeric) if board else "No runs yet.",
+        table(titles, lines, numeric) if board else "No runs yet.",
+        *([alone] if elsewhere else []),
         "`vaebench submit RUN` adds the record of a run to `records/`, `vaebench leaderboard` writes these"
         " pages from the records.",
     )
 
 
-def _index_row(name: str, page: Page) -> list[str]:
+def _index_row(name: str, page: Page, gallery: Gallery) -> list[str]:
     lost = f" ({len(page.unscored):,} unscored)" if page.unscored else ""
     counts = [f"[{name}]({name}.md)", f"{page.runs:,}{lost}", f"{len(page.sections):,}"]
     if not page.sections:
-        return [*counts, MISSING, MISSING, MISSING]
+        return [*counts, MISSING, MISSING, MISSING, MISSING]
     entries = page.sections[0][1]
     best = entries[0].row
     tied = sum(entry.rank == 1 for entry in entries) - 1
-    composition = code(best.runs[0].record.composition) + (f" and {tied:,} more within noise" if tied else "")
-    return [*counts, composition, spread(best, "bits", "bits_se", 4), bound(best)]
+    composition = code(best.runs[0].record.composition.replace(",", ", "))
+    shown = gallery.of(best.runs)
+    return [
+        *counts,
+        composition + (f" and {tied:,} more within noise" if tied else ""),
+        spread(best, "bits", "bits_se", 4),
+        bound(best),
+        (shown and shown.markdown("samples")) or MISSING,
+    ]
 
 
-def _page(name: str, page: Page) -> str:
+def _page(name: str, page: Page, context: Context) -> str:
     phrases = [facts(section.protocol) for section, _ in page.sections]
     shared = [len(set(said)) == 1 for said in zip(*phrases, strict=True)]
     common = [f"- {said}" for said, same in zip(phrases[0], shared, strict=True) if same] if phrases else []
@@ -90,28 +135,36 @@ def _page(name: str, page: Page) -> str:
     blocks = [MARK, f"# {name}", "[All leaderboards](README.md)"]
     if common:
         blocks += ["Shared by all that is ranked here:", "\n".join(common)]
-    for (section, entries), said in zip(page.sections, phrases, strict=True):
+    for place, ((section, entries), said) in enumerate(zip(page.sections, phrases, strict=True)):
         own = [phrase for phrase, same in zip(said, shared, strict=True) if not same]
-        blocks += [f"## {', '.join(own) or 'Ranking'}", *_section(section, entries, unscored)]
+        drawn = charts.charts(section, entries) if place < CHARTED else []
+        context.gallery.files |= charts.files(drawn)
+        blocks += [f"## {', '.join(own) or 'Ranking'}", *_section(section, entries, unscored, context, drawn)]
+    blocks += beside(context.figures.get(name, ()), page.sections)
     if page.unscored:
-        blocks += _unscored(page.unscored)
+        blocks += _unscored(page.unscored, context.current)
     return _join(*blocks, READING)
 
 
 def _section(
-    section: Section, entries: list[Ranked], unscored: Mapping[tuple[Data, bytes], list[Record]]
+    section: Section,
+    entries: list[Ranked],
+    unscored: Mapping[tuple[Data, bytes], list[Record]],
+    context: Context,
+    drawn: Sequence[charts.Chart],
 ) -> list[str]:
-    """Baseline, table, footnotes and commands."""
+    """Baseline, table, footnotes, charts, and for each row its code, commands and pictures."""
     notes = Notes()
-    shown = columns(section, notes, told_apart(entries), unscored)
+    shown = columns(section, notes, told_apart(entries), unscored, context.gallery, context.current)
     cells = [
         [*(column.cell(entry) for column in shown), f"{number}"] for number, entry in enumerate(entries, 1)
     ]
     titles = [*(column.title for column in shown), "command"]
     numeric = [*(column.numeric for column in shown), True]
-    commands = [_command(number, entry.row) for number, entry in enumerate(entries, 1)]
+    commands = [_command(number, entry.row, context.gallery) for number, entry in enumerate(entries, 1)]
     footnotes = ["\n".join(notes.lines())] if notes.numbers else []
-    return [_baseline(section), table(titles, cells, numeric), *footnotes, "### Commands", *commands]
+    lead = [_baseline(section), table(titles, cells, numeric), *footnotes]
+    return [*lead, *charts.blocks(drawn), "### Commands", *commands]
 
 
 def _baseline(section: Section) -> str:
@@ -120,37 +173,52 @@ def _baseline(section: Section) -> str:
     return f"Baseline, a histogram per pixel: {' to '.join(ends)} bits/dim."
 
 
-def _command(number: int, row: Row) -> str:
+def _command(number: int, row: Row, gallery: Gallery) -> str:
     runs = ", ".join(f"seed {run.record.seed} ({run.digest[:SHOWN]})" for run in row.runs)
-    return _item(number, row.runs[0].record.composition, runs, [run.record.command for run in row.runs])
+    shown = gallery.of(row.runs)
+    pictures = [shown.markdown(kind) for kind in shown.files] if shown else []
+    return _item(
+        number,
+        row.runs[0].record,
+        runs,
+        [run.record.command for run in row.runs],
+        "\n".join(filter(None, pictures)),
+    )
 
 
-def _item(number: int, composition: str, runs: str, commands: Sequence[str]) -> str:
-    """An item of a numbered list, its code block indented to stay inside it."""
+def _item(number: int, record: Record, runs: str, commands: Sequence[str], pictures: str = "") -> str:
+    """An item of a numbered list, what follows its first line indented to stay inside it."""
     lead = f"{number}. "
-    block = fenced(list(dict.fromkeys(commands)), " " * len(lead))
-    return f"{lead}Composition {code(composition)}: {runs}\n\n{block}"
+    inside = " " * len(lead)
+    known = code_of(record)
+    parts = f"{inside}Code: {known}" if known else ""
+    block = fenced(list(dict.fromkeys(commands)), inside)
+    below = "\n".join(f"{inside}{line}" for line in pictures.splitlines())
+    return "\n\n".join(
+        filter(None, [f"{lead}Composition {code(record.composition)}: {runs}", parts, block, below])
+    )
 
 
-def _unscored(unscored: Sequence[Unscored]) -> list[str]:
+def _unscored(unscored: Sequence[Unscored], current: Current) -> list[str]:
     """The runs that diverged, unranked."""
     ordered = sorted(unscored, key=lambda one: (one.record.composition, one.record.seed, one.digest))
-    titles = ["composition", "seed", "status", "images seen", "steps", "parameters", "packages", "command"]
+    titles = ["composition", "seed", "status", "images seen", "steps", "parameters", "parts from", "command"]
     cells = [
         [
-            code(record.composition),
+            code(record.composition.replace(",", ", ")),
             f"{record.seed}",
-            "diverged" if record.status == "diverged" else "not scored",
+            ("diverged" if record.status == "diverged" else "not scored")
+            + (", stale" if changed(record, current) else ""),
             f"{record.budget.images:,}",
             f"{record.budget.steps:,}",
             f"{record.budget.parameters:,}",
-            plain(packages(record)),
+            distributions(record),
             f"{number}",
         ]
         for number, (_, record) in enumerate(ordered, 1)
     ]
     commands = [
-        _item(number, record.composition, f"seed {record.seed} ({known_by[:SHOWN]})", [record.command])
+        _item(number, record, f"seed {record.seed} ({known_by[:SHOWN]})", [record.command])
         for number, (known_by, record) in enumerate(ordered, 1)
     ]
     numeric = [False, True, False, True, True, True, False, True]

@@ -9,6 +9,7 @@ import msgspec
 from vaebench.leaderboard.comparable import Protocol
 from vaebench.leaderboard.identity import Run
 from vaebench.leaderboard.markdown import plain
+from vaebench.leaderboard.provenance import HASH
 from vaebench.leaderboard.ranking import WITHIN, Ranked
 
 MARK = "<!-- written by `vaebench leaderboard` from records/: edits are lost -->"
@@ -30,6 +31,8 @@ READING = f"""## How to read this
   are none, the noise between seeds is unknown and not in the test. All rows see the same images, but the
   test takes their errors for independent: it shares ranks too often rather than too rarely.
 - — is a score that was not measured, for the reason given: of several seeds, by any one of them.
+- Pictures are of a row's first seed that has any; a part's twelve digits are the beginning of the SHA-256 of
+  its code. "stale" marks a row whose parts' code, where the page was written, is not the code that ran.
 - FID at N is biased upwards, the more the smaller N; FID → ∞ extrapolates it to N = ∞. Neither is ranked.
 """
 
@@ -85,6 +88,8 @@ def _flat(run: Run) -> dict[str, str]:
     }
     for slot, part in record.parts.items():
         settings[f"{slot} from"] = f"{part.name} of {part.package} {part.package_version}"
+        if part.source_sha256 is not None:
+            settings[f"{slot} code"] = part.source_sha256[:HASH]
         for name, value in part.parameters.items():
             settings[f"{slot}.{name}"] = json.dumps(value, sort_keys=True)
     return settings

@@ -1,0 +1,5 @@
+"""``python -m vaebench``: the command line, with this interpreter."""
+
+from vaebench.cli import main
+
+main()

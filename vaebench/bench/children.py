@@ -1,0 +1,114 @@
+"""A run as a process of its own: its command, what it tells of its progress, and how it ended."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vaebench import recording
+from vaebench.bench.plan import Run
+from vaebench.records import Record
+
+State = Literal["missing", "running", "done", "skipped", "diverged", "failed"]
+
+
+@dataclass
+class Status:
+    """How one run stands."""
+
+    run: Run
+    state: State = "missing"
+    record: Record | None = None
+    phase: str = ""
+    """What it does while it runs: training, scoring, or that another process holds its folder."""
+    at: int = 0
+    of: int = 0
+    began: float = 0.0
+    resumed_at: int = 0
+    """The step that it went on from."""
+    seconds: float = 0.0
+    """Spent in this call, once it has ended."""
+    line: str = field(default="", repr=False)
+    """The last line that it said: why it failed, where it did."""
+    _said: str = field(default="", repr=False)
+
+    @property
+    def spent(self) -> float:
+        """Seconds in this call."""
+        return time.monotonic() - self.began if self.state == "running" and self.began else self.seconds
+
+    def tell(self, line: str) -> None:
+        """Take in a line of the child's stderr: an event of ``--progress json``, or words."""
+        try:
+            self._event(json.loads(line))
+        except (ValueError, TypeError, KeyError):
+            self.line = line.strip() or self.line
+
+    def _event(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "start":
+                fitting = self._said.startswith("fitting")
+                self.phase = "fitting the prior" if fitting else "training"
+                self.at = self.resumed_at = int(event["step"])
+                self.of = int(event["total"])
+            case "step":
+                self.at = int(event["step"])
+            case "count":
+                self.phase, self.at, self.of = str(event["what"]), int(event["done"]), int(event["total"])
+            case "say":
+                self._said = str(event["line"])
+                if self.of:  # what is said before training is no phase
+                    self.phase, self.at = self._said.partition(":")[0], 0
+
+
+def command(run: Run, data_root: Path | None, device: str) -> list[str]:
+    """The words of ``vaebench run`` that do, or go on with, a run in its folder."""
+    words = [*shlex.split(recording.command(run.request)), "--out", str(run.folder), "--resume"]
+    if device != "auto":
+        words += ["--device", device]
+    if data_root is not None:
+        words += ["--data-root", str(data_root)]
+    return words
+
+
+class Child:
+    """A process that does a run; in a session of its own, so that Ctrl-C reaches it only through ``stop``.
+
+    If this process dies, the child ends at the next line of progress that it cannot write.
+    """
+
+    def __init__(self, status: Status, words: list[str], threads: int | None) -> None:
+        self.status = status
+        environment = dict(os.environ)
+        if threads is not None:
+            environment.setdefault("OMP_NUM_THREADS", str(threads))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *words, "--progress", "json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+        )
+
+    def wait(self) -> int:
+        """Follow it to its end; returns its exit code."""
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                self.status.tell(line)
+        return self.process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, as Ctrl-C does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)

@@ -1,0 +1,194 @@
+"""How long a run will take, from a few of its own steps.
+
+The model is built; a few training steps, and of the fit of its prior where there is one, are timed after a
+first one that is not; so are a batch of scoring, one of generating and one of the extractor's features. Each
+is multiplied by how many the run has. Starting takes what importing and loading took here. Pictures, the
+histogram and FID's linear algebra are left out; that patience may end training early is not foreseen.
+"""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vaebench import runner
+from vaebench.bench.plan import Run
+from vaebench.contracts import Scored
+from vaebench.evaluation import scoring
+from vaebench.evaluation.extractors import ExtractorUnavailableError
+from vaebench.evaluation.likelihood import bounds, default_samples
+from vaebench.model import Vae
+from vaebench.registry import Registry
+from vaebench.runner import Prepared
+from vaebench.settings import Training
+from vaebench.training.checkpoint import Store
+from vaebench.training.loop import Trainer
+from vaebench.training.prior import PriorFit
+from vaebench.training.stream import Stream
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of one run's parts."""
+
+    start: float
+    training: float
+    fit: float
+    scoring: float
+
+    @property
+    def total(self) -> float:
+        """Seconds of the whole run."""
+        return self.start + self.training + self.fit + self.scoring
+
+
+def importing() -> float:
+    """Seconds until a new process has imported what a run needs."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import vaebench.runner"], check=True)
+    return time.perf_counter() - began
+
+
+def estimate(run: Run, registry: Registry, imported: float, seconds: float = 2.0) -> Estimate:
+    """What a run will take on this machine, now.
+
+    :param imported: of ``importing``
+    :param seconds: to spend on each kind of step
+    """
+    asked = run.prepared
+    began = time.perf_counter()
+    prepared = runner.prepare(asked.request, registry, asked.root, asked.device.type)
+    start = imported + time.perf_counter() - began
+    request, data = prepared.request, prepared.data
+    torch.manual_seed(request.seed)
+    model = prepared.composition.build(request.training)
+    model.begin(scoring.seen_train_images(data), data.train.labels)
+    model.to(prepared.device)
+    training = _steps(model, prepared, request.training, seconds)
+    row = _scoring(model, prepared, seconds)
+    training += _validations(request.training, prepared) * row
+    fit, score = 0.0, _scored(model, prepared) * row
+    score += _generating(model, prepared, registry)
+    if request.fitting is not None:
+        prior = PriorFit(model)
+        if any(p.requires_grad for p in prior.parameters()):
+            fit = _steps(prior, prepared, request.fitting, seconds)
+            fit += _validations(request.fitting, prepared) * _rate(prior, prepared)
+    return Estimate(start, training, fit, score)
+
+
+class _Enough(Exception):  # noqa: N818
+    pass
+
+
+class _Watch:
+    """A reporter that times steps and ends training when it has seen enough of them."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.first = self.last = 0.0
+        self.steps = -1
+
+    def start(self, step: int, total: int, dims: int, images: int) -> None:
+        pass
+
+    def step(self, step: int, images: int, loss: Tensor, scored: Scored) -> None:
+        loss.item()  # waits for the device
+        self.last = time.perf_counter()
+        self.steps += 1
+        if self.steps == 0:
+            self.first = self.last
+        elif self.last - self.first > self.seconds:
+            raise _Enough
+
+    def validated(self, step: int, nats: float, best: bool) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        pass
+
+    def count(self, what: str, done: int, total: int) -> None:
+        pass
+
+
+def _steps(model: Vae | PriorFit, prepared: Prepared, settings: Training, seconds: float) -> float:
+    """Seconds of all training steps of these settings; nothing is written, not even a checkpoint."""
+    train = prepared.data.train
+    labels = None if train.labels is None else train.labels.to(prepared.device)
+    images = train.images.to(prepared.device)
+    total = runner.total_steps(settings, len(images))
+    watch = _Watch(seconds)
+    stream = Stream(images, settings.batch, prepared.request.seed, prepared.data.draw, labels)
+    # A step more than is taken: the end of training would write a checkpoint.
+    nowhere = Store(Path("nowhere"))
+    trainer = Trainer(model, stream, settings, max(total, 2**30), prepared.request.seed, nowhere, watch)
+    with contextlib.suppress(_Enough):
+        trainer.run()
+    return total * (watch.last - watch.first) / max(1, watch.steps)
+
+
+def _scored(model: Vae, prepared: Prepared) -> int:
+    """Rows, images times samples, that scoring sees."""
+    asked = prepared.request.scoring
+    rows = len(prepared.data.test.images) * (asked.samples or 1)
+    return rows + (asked.follow * asked.follow_images if default_samples(model.latent.groups) > 1 else 0)
+
+
+def _validations(settings: Training, prepared: Prepared) -> int:
+    """Validation images that are seen in all."""
+    images = len(prepared.data.train.images)
+    steps = runner.total_steps(settings, images)
+    if not settings.validate:
+        return 0
+    times = max(1, int(steps * settings.batch / images / settings.validate))
+    return times * len(prepared.data.validation.images)
+
+
+def _scoring(model: Vae, prepared: Prepared, seconds: float) -> float:
+    """Seconds to score one row, by batches that grow until their time can be measured."""
+    most = min(prepared.request.scoring.score_batch, len(prepared.data.test.images))
+    images = prepared.data.test.images[:most].to(prepared.device)
+    model.eval()
+    count = max(1, most // 16)
+    while True:
+        took = _timed(partial(bounds, model, images[:count], 1, most))
+        if took > seconds / 4 or count == most:
+            return took / count
+        count = min(2 * count, most)
+
+
+def _rate(prior: PriorFit, prepared: Prepared) -> float:
+    """Seconds to validate a fit on one image."""
+    images = prepared.data.validation.images[:100].to(prepared.device)
+    return _timed(lambda: prior.rate(images, 100, 0)) / max(1, len(images))
+
+
+def _generating(model: Vae, prepared: Prepared, registry: Registry) -> float:
+    """Seconds to generate the images for FID, and for their features and the training split's."""
+    asked, data = prepared.request.scoring, prepared.data
+    few = 64
+    each = _timed(lambda: scoring.generate(model, few, 0, asked.temperature, asked.score_batch)) / few
+    if asked.extractor in (None, "off"):
+        return scoring.SHOWN * each
+    try:
+        extractor = registry.resolve("extractor", asked.extractor)(asked.extractor_weights, prepared.device)
+    except ExtractorUnavailableError:
+        return asked.fid_images * each
+    images = data.test.images[:256]
+    feature = _timed(lambda: extractor(images, data.image.levels)) / max(1, len(images))
+    return asked.fid_images * each + (asked.fid_images + len(data.train.images)) * feature
+
+
+def _timed(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began

@@ -1,0 +1,187 @@
+"""Doing what is missing of a track: child processes, any number at a time, until every run has ended."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+from vaebench import leaderboard
+from vaebench.bench.children import Child, State, Status, command
+from vaebench.bench.plan import Plan, finished, records_in, submitted
+from vaebench.errors import DivergedError, InUseError, VaebenchError
+from vaebench.records import Record
+from vaebench.runs import RunFolder
+
+ELSEWHERE = "in another process"
+
+
+class Work:
+    """The runs of a plan, how each stands, and the processes that do them.
+
+    :param board: the folder of leaderboards: a record there that answers a run's request counts as done, and
+        every record that is made is submitted; None: neither
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        board: Path | None,
+        data_root: Path | None,
+        device: str,
+        jobs: int = 1,
+    ) -> None:
+        self.plan, self.board = plan, board
+        self.data_root, self.device, self.jobs = data_root, device, jobs
+        self.statuses = [Status(run) for run in plan.runs]
+        self._unsubmitted: list[Path] = []
+        self._left: deque[Status] = deque()
+        self._lock = Lock()
+        self._stop = Event()
+        self._children: list[Child] = []
+        self._error: Exception | None = None
+        self.ended: Callable[[Status], None] = lambda status: None
+        self._look()
+
+    def _look(self) -> None:
+        """See what is there: in the runs' own folders, then on the board."""
+        known = submitted(self.plan.runs, records_in(self.board) if self.board else ())
+        for status in self.statuses:
+            own = finished(status.run)
+            found = own or known.get(status.run.folder)
+            if own is not None and status.run.folder not in known:
+                self._unsubmitted.append(status.run.folder)
+            if found is not None:
+                _settle(status, found, "skipped")
+        self._left = deque(status for status in self.statuses if status.state == "missing")
+
+    @property
+    def missing(self) -> Sequence[Status]:
+        """The runs that have not begun."""
+        return [status for status in self.statuses if status.state == "missing"]
+
+    def go(self, ended: Callable[[Status], None] = lambda status: None) -> None:
+        """Do every missing run; what fails stops no other. Ctrl-C ends the children, then is raised again.
+
+        :param ended: told of each run as it ends, from any thread
+        """
+        self.ended = ended
+        for folder in self._unsubmitted:
+            self._submit(folder)
+        threads = [Thread(target=self._serve, daemon=True) for _ in range(self.jobs)]
+        try:
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            self._halt()
+            for thread in threads:
+                thread.join()
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def regenerate(self) -> None:
+        """Write the board's pages anew."""
+        if self.board is not None and (self.board / "records").is_dir():
+            leaderboard.regenerate(self.board)
+
+    def verdict(self) -> None:
+        """Raise for the worst that happened: a run that failed or could not begin, then one that diverged."""
+        failed = sum(status.state == "failed" for status in self.statuses)
+        refused = len(self.plan.refused)
+        if failed or refused:
+            parts = [f"{failed} of {len(self.statuses)} runs failed"] if failed else []
+            parts += (
+                [f"{refused} of {refused + len(self._entries())} entries cannot be run"] if refused else []
+            )
+            raise VaebenchError("; ".join(parts))
+        diverged = sum(status.state == "diverged" for status in self.statuses)
+        if diverged:
+            raise DivergedError(f"{diverged} of {len(self.statuses)} runs diverged")
+
+    def _entries(self) -> set[str]:
+        return {repr(status.run.entry) for status in self.statuses}
+
+    def _halt(self) -> None:
+        with self._lock:
+            self._stop.set()
+            for child in self._children:
+                child.stop()
+
+    def _serve(self) -> None:
+        try:
+            while (status := self._next()) is not None:
+                self._do(status)
+        except Exception as error:
+            self._error = error
+            self._halt()
+
+    def _next(self) -> Status | None:
+        """The next run; one that another process holds goes behind the others, and is waited for."""
+        while not self._stop.is_set():
+            with self._lock:
+                if not self._left:
+                    return None
+                status = self._left.popleft()
+            try:
+                with RunFolder(status.run.folder).locked():
+                    pass
+            except InUseError:
+                self._wait_for_other(status)
+                continue
+            return status
+        return None
+
+    def _wait_for_other(self, status: Status) -> None:
+        status.state, status.phase = "running", ELSEWHERE
+        with self._lock:
+            self._left.append(status)
+            others = any(one.phase != ELSEWHERE for one in self._left)
+        if not others:
+            self._stop.wait(0.5)
+
+    def _do(self, status: Status) -> None:
+        """Do one run to its end, unless another process did it meanwhile."""
+        run = status.run
+        if (there := finished(run)) is not None:
+            self._end(status, there)
+            return
+        threads = max(1, (os.cpu_count() or 1) // self.jobs) if self.jobs > 1 else None
+        with self._lock:
+            if self._stop.is_set():
+                return
+            status.state, status.phase, status.began = "running", "starting", time.monotonic()
+            child = Child(status, command(run, self.data_root, self.device), threads)
+            self._children.append(child)
+        code = child.wait()
+        with self._lock:
+            self._children.remove(child)
+        status.seconds = status.spent
+        if self._stop.is_set() and code != 0:
+            status.state, status.phase = "missing", "interrupted"
+        elif code == InUseError.exit_code:
+            self._wait_for_other(status)
+        elif (record := finished(run)) is not None:
+            self._end(status, record)
+        else:
+            status.state = "failed"
+            status.line = status.line or f"ended with exit code {code}"
+            self.ended(status)
+
+    def _end(self, status: Status, record: Record) -> None:
+        _settle(status, record, "done")
+        self._submit(status.run.folder)
+        self.ended(status)
+
+    def _submit(self, folder: Path) -> None:
+        if self.board is not None:
+            leaderboard.submit(RunFolder(folder).record, self.board)
+
+
+def _settle(status: Status, record: Record, good: State) -> None:
+    """Take a record as the run's end."""
+    status.record = record
+    status.state = "diverged" if record.status == "diverged" else good

@@ -1,0 +1,61 @@
+"""How the importance-weighted bound falls with K."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vaebench.evaluation.likelihood import draws, estimate
+from vaebench.evaluation.pictures import spread
+from vaebench.evaluation.precision import full_precision
+from vaebench.model import Vae
+from vaebench.records import Tightness
+
+
+def ladder(most: int) -> tuple[int, ...]:
+    """1, 3, 10, 30, 100 ... and ``most`` itself."""
+    steps = (factor * 10**power for power in range(len(str(most))) for factor in (1, 3))
+    return (*(k for k in steps if k < most), most)
+
+
+@torch.inference_mode()
+@full_precision()
+def tightness(
+    model: Vae,
+    images: Tensor,
+    count: int,
+    most: int,
+    rows: int,
+    seed: int,
+    tick: Callable[[int], None] | None = None,
+) -> Tightness:
+    """−log of the K-sample bound for K of ``ladder(most)``, on ``count`` images spread over ``images``.
+
+    E[log (1/K) Σ_k w_k] falls short of log p(x) by less the larger K (Burda et al. 2016, theorem 1). For each
+    image ``most`` draws are cut into ⌊most/K⌋ blocks of K, whose bounds are averaged: the first of them is
+    the bound that scoring with K samples gives that image.
+
+    :param tick: told how many images are done
+    """
+    numbers = spread(len(images), count).to(images.device)
+    steps = ladder(most)
+    found: list[Tensor] = []
+    per_batch = max(1, rows // most)
+    for part in numbers.split(per_batch):
+        parts = draws(model, images[part], part, most, rows, seed)
+        weights = torch.cat([scored.log_weights().double() for _, _, scored in parts]).cpu()
+        found.append(torch.stack([_mean_bound(weights, k) for k in steps]))
+        if tick is not None:
+            tick(sum(each.shape[1] for each in found))
+    bounds = torch.cat(found, 1)
+    return Tightness(
+        images=len(numbers), samples=steps, nll=tuple(estimate(-row, model.image.dims) for row in bounds)
+    )
+
+
+def _mean_bound(weights: Tensor, k: int) -> Tensor:
+    """(most, B) log-weights -> (B,) the mean over blocks of k of log (1/k) Σ w."""
+    blocks = len(weights) // k
+    cut = weights[: blocks * k].unflatten(0, (blocks, k))
+    return (cut.logsumexp(1) - math.log(k)).mean(0)

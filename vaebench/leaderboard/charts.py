@@ -1,0 +1,299 @@
+"""A section's charts: what bits/dim cost, rate against distortion, training, and the bound against K."""
+
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from vaebench.leaderboard.comparable import Protocol, Section
+from vaebench.leaderboard.gallery import FOLDER
+from vaebench.leaderboard.identity import Run, page_name
+from vaebench.leaderboard.names import short_names
+from vaebench.leaderboard.palette import STYLES
+from vaebench.leaderboard.ranking import Ranked, noise, typical_spread
+from vaebench.leaderboard.scales import Scale, linear, logarithmic, short
+from vaebench.leaderboard.svg import Axis, Guide, Plot, Point, Series, draw
+from vaebench.leaderboard.wording import MARK
+from vaebench.records import Tightness
+
+OWN = re.compile("[a-z0-9-]+-[0-9a-f]{16}-(cost|rate-distortion|training|bound)[.]svg")
+"""Names that only a board gives to its charts."""
+SHOWN = STYLES
+"""The rows of a section that are drawn, the best: more could not be told apart."""
+POINTS = 200
+"""Most points of a line."""
+LEVELS = 5
+"""Most steps between lines of one −ELBO."""
+FAR = 0.1
+"""The share of the rows that may be left out of a picture, the worst, where that halves its height."""
+EARLY = 5
+"""A fifth of the images: what a curve does before may lie above the picture."""
+
+
+class Chart(NamedTuple):
+    """A picture of a section."""
+
+    file: str
+    """Relative to the page."""
+    svg: bytes
+    title: str
+    caption: str
+    """Our own words and numbers, safe as markdown."""
+
+
+class Shown(NamedTuple):
+    """The rows that are drawn."""
+
+    page: str
+    rows: list[tuple[int, str, Ranked]]
+    """The number in the table, a short name, the row; the best first."""
+    rest: str
+    """What a caption says of the rows that are not."""
+
+
+def charts(section: Section, entries: Sequence[Ranked]) -> list[Chart]:
+    """The charts that have something to show: two points, or a line of two."""
+    if len(entries) == 1 and not any(_lines(run) for run in entries[0].row.runs):
+        return []
+    names = short_names(entries[:SHOWN])
+    rows = [(number, *named) for number, named in enumerate(zip(names, entries, strict=False), 1)]
+    rest = f" The best {SHOWN} of {len(entries):,} rows." if len(entries) > SHOWN else ""
+    shown = Shown(page_name(section.protocol.data), rows, rest)
+    found = []
+    for kind, drawing in _KINDS.items():
+        made = drawing(shown)
+        if made is not None:
+            plot, caption = made
+            svg = MARK.encode() + b"\n" + draw(plot)
+            found.append(Chart(_file(section.protocol, kind), svg, plot.title, caption + rest))
+    return found
+
+
+def _lines(run: Run) -> bool:
+    """Whether a run alone gives a line."""
+    return bool(run.record.validations or run.scores.likelihood.tightness)
+
+
+def files(drawn: Sequence[Chart]) -> dict[str, bytes]:
+    """Path relative to the page -> content."""
+    return {chart.file: chart.svg for chart in drawn}
+
+
+def blocks(drawn: Sequence[Chart]) -> list[str]:
+    """Markdown: how rows are known, and each chart with its caption under it."""
+    lead = ["In the charts a row has the number that its command has in the table."] if drawn else []
+    return lead + [f"![{chart.title}]({chart.file})\n\n{chart.caption}" for chart in drawn]
+
+
+def _file(protocol: Protocol, kind: str) -> str:
+    """Of the page's name, the protocol and the kind alone: other sections change no name."""
+    known_by = hashlib.sha256(msgspec.json.encode(protocol, order="deterministic")).hexdigest()[:16]
+    return f"{FOLDER}/{page_name(protocol.data)}-{known_by}-{kind}.svg"
+
+
+def cost(shown: Shown) -> tuple[Plot, str] | None:
+    """Bits/dim, with its noise, against seconds of training and of fitting a prior."""
+    typical = typical_spread([entry.row for _, _, entry in shown.rows])
+    series = []
+    for number, name, entry in shown.rows:
+        mean = entry.row.mean
+        seconds, bits = mean["train_seconds"] + mean["fit_seconds"], mean["bits"]
+        if seconds > 0 and math.isfinite(seconds) and math.isfinite(bits):
+            point = Point(seconds, bits, _error(noise(entry.row, typical)))
+            series.append(Series(number, name, [point]))
+    if len(series) < 2:
+        return None
+    front = pareto(series)
+    series, beyond = near(series, lambda one: one.points[0].y, "bits/dim")
+    x = Axis("seconds of training, the fit of a prior included", logarithmic(_xs(series)))
+    y = Axis("bits/dim (lower is better)", linear(_ys(series)))
+    title = f"{shown.page}: bits/dim against training cost"
+    named = ", ".join(f"{one.number}" for one in front)
+    caption = (
+        "Bits/dim against seconds of training, each row on the machine that it ran on; bars are the noise by"
+        f" which ranks are told. Dashed, the Pareto front, cheapest first: {named}.{beyond}"
+    )
+    return Plot(title, x, y, series, [_stairs(front, x.scale)]), caption
+
+
+def pareto(series: Sequence[Series]) -> list[Series]:
+    """The one-point series that none equals in one coordinate and betters in the other; cheapest first."""
+    front: list[Series] = []
+    for one in sorted(series, key=lambda one: (one.points[0].x, one.points[0].y, one.number)):
+        best = front[-1].points[0] if front else None
+        if best is None or one.points[0].y < best.y or one.points[0][:2] == best[:2]:
+            front.append(one)
+    return front
+
+
+def _stairs(front: Sequence[Series], x: Scale) -> Guide:
+    """What the front dominates lies above and right of it."""
+    steps: list[tuple[float, float]] = []
+    for one in front:
+        point = one.points[0]
+        if steps:
+            steps.append((point.x, steps[-1][1]))
+        steps.append((point.x, point.y))
+    return Guide([*steps, (x.ends[1], steps[-1][1])])
+
+
+def rate_distortion(shown: Shown) -> tuple[Plot, str] | None:
+    """Distortion against rate, in nats per image, and lines of one −ELBO."""
+    series = []
+    for number, name, entry in shown.rows:
+        rate, distortion = entry.row.mean["rate"], entry.row.mean["distortion"]
+        if math.isfinite(rate) and math.isfinite(distortion):
+            series.append(Series(number, name, [Point(rate, distortion)]))
+    if len(series) < 2:
+        return None
+    series, beyond = near(series, lambda one: one.points[0].x + one.points[0].y, "nats")
+    x = Axis("rate: nats per image that z carries", linear([0.0, *_xs(series)]))
+    y = Axis("distortion: nats per image", linear(_ys(series)))
+    title = f"{shown.page}: rate against distortion"
+    caption = (
+        "Rate against distortion. Along a dashed line their sum, −ELBO, is the same: nearer the lower left is"
+        f" better. At rate 0 the latents say nothing: none, or a collapsed posterior.{beyond}"
+    )
+    return Plot(title, x, y, series, _levels(series, x.scale, y.scale)), caption
+
+
+def _levels(series: Sequence[Series], x: Scale, y: Scale) -> list[Guide]:
+    """Lines of slope −1 at round sums of rate and distortion, as far as they cross the plot."""
+    (left, right), (low, high) = x.ends, y.ends
+    found = []
+    for total, label in linear((one.points[0].x + one.points[0].y for one in series), LEVELS).ticks:
+        start, end = max(left, total - high), min(right, total - low)
+        if start < end:
+            found.append(Guide([(start, total - start), (end, total - end)], label))
+    return found
+
+
+def training(shown: Shown) -> tuple[Plot, str] | None:
+    """−ELBO of the validation split against images seen, of each row's first seed that was validated."""
+    found = []
+    for number, name, entry in shown.rows:
+        curves = (_curve(run) for run in entry.row.runs)
+        curve = next((curve for curve in curves if len(curve) > 1), None)
+        if curve is not None:
+            found.append(Series(number, name, curve))
+    if not found:
+        return None
+    found, beyond = near(found, lambda one: one.points[-1].y, "nats")
+    # The first validations are many times what any later one is, and would flatten all the rest.
+    seen = max(_xs(found))
+    late = [point.y for one in found for point in one.points if point.x * EARLY >= seen]
+    y = linear(late or _ys(found))
+    series = [Series(one.number, one.label, _below(one.points, y.ends[1])) for one in found]
+    x = Axis("images seen", linear([0.0, *_xs(found)]))
+    title = f"{shown.page}: training curves"
+    caption = (
+        "−ELBO of the validation split, nats per image, as training sees more images; of several seeds the"
+        " first. What curves do in the first fifth may lie above the picture. A prior that is fitted after"
+        f" the rest is not yet in them.{beyond}"
+    )
+    return Plot(title, x, Axis("validation −ELBO, nats per image", y), series, lines=True), caption
+
+
+def near(series: Sequence[Series], value: Callable[[Series], float], unit: str) -> tuple[list[Series], str]:
+    """The series but for the few so far above that all others would share half the picture; who these are."""
+    ordered = sorted(value(one) for one in series)
+    for count in range(1, int(FAR * len(series)) + 1):
+        limit = ordered[-count - 1]
+        if limit / 2 - ordered[0] / 2 < (ordered[-1] / 2 - ordered[0] / 2) / 2:
+            gone = ", ".join(
+                f"{one.number} at {short(value(one))} {unit}" for one in series if value(one) > limit
+            )
+            return [one for one in series if value(one) <= limit], f" Far above the picture: {gone}."
+    return list(series), ""
+
+
+def _curve(run: Run) -> list[Point]:
+    """At most ``POINTS`` of a run's validations, the last among them."""
+    taken = run.record.validations
+    points = [Point(_real(one.images), one.nats) for one in taken[:: -max(1, -(-len(taken) // POINTS))]]
+    return [point for point in reversed(points) if math.isfinite(point.y) and 0 <= point.x < math.inf]
+
+
+def _below(points: Sequence[Point], top: float) -> list[Point]:
+    """A curve from where it last comes down through ``top``."""
+    above = [place for place, point in enumerate(points) if point.y > top]
+    if not above:
+        return list(points)
+    if above[-1] + 1 == len(points):
+        return [Point(points[-1].x, top)]
+    (x0, y0, _), (x1, y1, _) = points[above[-1]], points[above[-1] + 1]
+    fall = y0 / 2 - y1 / 2
+    share = (y0 / 2 - top / 2) / fall if fall else 0.0
+    return [Point(x0 + share * (x1 - x0), top), *points[above[-1] + 1 :]]
+
+
+def bound(shown: Shown) -> tuple[Plot, str] | None:
+    """The importance-weighted bound against K, with its standard error over images."""
+    followed = []
+    for number, name, entry in shown.rows:
+        given = (run.scores.likelihood.tightness for run in entry.row.runs)
+        taken = next((one for one in given if one is not None and len(_falls(one)) > 1), None)
+        if taken is not None:
+            followed.append((number, name, taken))
+    if not followed:
+        return None
+    tally = Counter(taken.images for _, _, taken in followed)
+    images = max(tally, key=lambda count: (tally[count], count))
+    series = [Series(number, name, _falls(one)) for number, name, one in followed if one.images == images]
+    other = len(followed) - len(series)
+    series, beyond = near(series, lambda one: one.points[-1].y, "bits/dim")
+    x = Axis("K, samples of the importance-weighted bound", logarithmic(_xs(series)))
+    y = Axis("bits/dim", linear(_ys(series)))
+    title = f"{shown.page}: the bound against K"
+    caption = (
+        f"The importance-weighted bound on {images:,} of the test images against K; of several seeds the"
+        " first. Bars are standard errors over these images, which all rows and all K share. At each K the"
+        f" rows stand side by side, the best left.{beyond}"
+        + (f" Rows followed on another number of images: {other}, not shown." if other else "")
+    )
+    return Plot(title, x, y, series, lines=True, dodge=True), caption
+
+
+def _falls(taken: Tightness) -> list[Point]:
+    pairs = zip(taken.samples, taken.nll, strict=False)
+    points = [Point(_real(k), one.bits_per_dim, _error(one.bits_per_dim_se)) for k, one in pairs if k > 0]
+    return [point for point in points[:POINTS] if math.isfinite(point.x) and math.isfinite(point.y)]
+
+
+_KINDS: dict[str, Callable[[Shown], tuple[Plot, str] | None]] = {
+    "cost": cost,
+    "rate-distortion": rate_distortion,
+    "training": training,
+    "bound": bound,
+}
+
+
+def _xs(series: Sequence[Series]) -> list[float]:
+    return [point.x for one in series for point in one.points]
+
+
+def _ys(series: Sequence[Series]) -> list[float]:
+    """The ends of all error bars."""
+    return [
+        end
+        for one in series
+        for point in one.points
+        for end in (point.y - point.error, point.y + point.error)
+    ]
+
+
+def _error(value: float) -> float:
+    """Half an error bar; none where a stranger's numbers give none."""
+    return abs(value) if math.isfinite(value) else 0.0
+
+
+def _real(count: int) -> float:
+    """A count, which a record may hold of any size, as a number to draw."""
+    try:
+        return float(count)
+    except OverflowError:
+        return math.inf

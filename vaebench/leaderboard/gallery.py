@@ -1,0 +1,57 @@
+"""The pictures of the rows: which, in files of which names, and how a page shows them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.png import pixels_only
+from vaebench.records import Pictures
+
+FOLDER = "pictures"
+OWN = re.compile(r"[0-9a-f]{32}-(samples|reconstructions)\.png")
+"""Names that only a board gives, by the digest of the record that the picture is of."""
+
+
+class Shown(NamedTuple):
+    """What a row shows of its first seed that has pictures."""
+
+    seed: int
+    files: dict[str, str]
+    """Kind -> file, for those that are PNGs."""
+    refused: tuple[str, ...]
+    """Kinds that are not."""
+
+    def markdown(self, kind: str) -> str | None:
+        """The picture, or None."""
+        file = self.files.get(kind)
+        return f"![{kind} of seed {self.seed}]({file})" if file else None
+
+
+@dataclass(slots=True)
+class Gallery:
+    """The pictures that the pages have called for."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Name -> content."""
+    _seen: dict[str, Shown] = field(default_factory=dict)
+
+    def of(self, runs: Sequence[Run]) -> Shown | None:
+        """The pictures of a row's runs, those of its first seed that has any; None without."""
+        for run in runs:
+            if run.record.pictures is not None:
+                if run.digest not in self._seen:
+                    self._seen[run.digest] = self._shown(run, run.record.pictures)
+                return self._seen[run.digest]
+        return None
+
+    def _shown(self, run: Run, pictures: Pictures) -> Shown:
+        clean = {kind: pixels_only(data) for kind, data in _kinds(pictures)}
+        names = {kind: f"{FOLDER}/{run.digest[:32]}-{kind}.png" for kind, data in clean.items() if data}
+        self.files |= {names[kind]: data for kind, data in clean.items() if data}
+        return Shown(run.record.seed, names, tuple(kind for kind, data in clean.items() if not data))
+
+
+def _kinds(pictures: Pictures) -> Iterable[tuple[str, bytes]]:
+    return (("samples", pictures.samples), ("reconstructions", pictures.reconstructions))

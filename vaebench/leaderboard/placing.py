@@ -1,0 +1,109 @@
+"""Where a chart's text goes, so that none stands on another."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+FAR = (9.0, 15.0, 22.0, 30.0, 40.0, 52.0)
+"""Distances from a point at which its number is tried, the nearest first."""
+_AROUND = ((1, 0), (-1, 0), (0.7, -1), (-0.7, -1), (0.7, 1), (-0.7, 1), (0, -1), (0, 1))
+
+
+class Box(NamedTuple):
+    """A rectangle of the picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Its centre."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def meets(self, other: "Box") -> bool:
+        """Whether the two overlap."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+    def within(self, other: "Box") -> bool:
+        """Whether it lies inside the other."""
+        return (
+            other.left <= self.left
+            and self.right <= other.right
+            and other.top <= self.top
+            and self.bottom <= other.bottom
+        )
+
+
+class Segment(NamedTuple):
+    """A straight line of the picture."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def crosses(self, box: Box) -> bool:
+        """Whether it and a rectangle overlap: neither an axis nor the line itself separates them."""
+        x0, y0, x1, y1 = self
+        if not Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1).meets(box):
+            return False
+        sides = [
+            (x - x0) * (y1 - y0) - (y - y0) * (x1 - x0)
+            for x in (box.left, box.right)
+            for y in (box.top, box.bottom)
+        ]
+        return min(sides) <= 0 <= max(sides)
+
+
+def beside(
+    points: Sequence[tuple[float, float]],
+    halves: Sequence[tuple[float, float]],
+    lines: Sequence[Segment],
+    taken: Sequence[Box],
+    frame: Box,
+) -> list[Box]:
+    """A rectangle near each point, of given half width and height, off marks, lines and others if it can."""
+    taken = [*taken]
+    found = []
+    for (x, y), (wide, high) in zip(points, halves, strict=True):
+        spots = ((x + dx * (far + wide - 4), y + dy * far) for far in FAR for dx, dy in _AROUND)
+        tried = (Box(at_x - wide, at_y - high, at_x + wide, at_y + high) for at_x, at_y in spots)
+        inside = [box for box in tried if box.within(frame)]
+        free = (
+            box
+            for box in inside
+            if not any(box.meets(other) for other in taken) and not any(line.crosses(box) for line in lines)
+        )
+        unmarked = (box for box in inside if not any(box.meets(other) for other in taken))
+        around = Box(x - wide, y - high, x + wide, y + high)
+        box = next(free, None) or next(unmarked, around)
+        taken.append(box)
+        found.append(box)
+    return found
+
+
+def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """The places nearest to those wanted, by least squares, that keep their order and are ``gap`` apart.
+
+    Isotonic regression by pooling adjacent violators; shifted where they would leave low to high.
+    """
+    order = sorted(range(len(wanted)), key=lambda place: (wanted[place], place))
+    pools: list[tuple[float, int]] = []
+    for rank, place in enumerate(order):
+        total, count = wanted[place] - gap * rank, 1
+        while pools and pools[-1][0] * count > total * pools[-1][1]:
+            before, members = pools.pop()
+            total, count = total + before, count + members
+        pools.append((total, count))
+    means = [total / count for total, count in pools for _ in range(count)]
+    last = high - gap * (len(wanted) - 1)
+    found = [0.0] * len(wanted)
+    for rank, (place, mean) in enumerate(zip(order, means, strict=True)):
+        found[place] = max(min(mean, last), low) + gap * rank
+    return found
