@@ -8,7 +8,11 @@ import torch
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "vaebench", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "vaebench",
+    deadline=None,
+    derandomize=True,
+    max_examples=int(os.environ.get("VAEBENCH_EXAMPLES", "40")),  # CI's; more for a long look
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("vaebench")
 torch.set_num_threads(1)
