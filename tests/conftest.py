@@ -11,7 +11,7 @@ settings.register_profile(
     "vaebench",
     deadline=None,
     derandomize=True,
-    max_examples=int(os.environ.get("VAEBENCH_EXAMPLES", "40")),  # CI's; more for a long look
+    max_examples=int(os.environ.get("VAEBENCH_EXAMPLES", "25")),  # CI's; more for a long look
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("vaebench")

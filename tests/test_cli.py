@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from vaebench import records
+from vaebench import leaderboard, records
 from vaebench.cli import main
 
 TINY = "enc=mlp,enc.hidden=16,dec.hidden=16,latent.dim=2,lik.components=2"
@@ -158,9 +158,8 @@ def test_a_part_that_changed_is_named_and_marked(finished: Path, call: Called, t
     enc = msgspec.structs.replace(old.parts["enc"], source_sha256="0" * 64)
     folder = tmp_path / "boards" / "records"
     folder.mkdir(parents=True)
-    (folder / "old.json").write_bytes(
-        records.to_json(msgspec.structs.replace(old, parts={**old.parts, "enc": enc}))
-    )
+    changed = msgspec.structs.replace(old, parts={**old.parts, "enc": enc})
+    (folder / leaderboard.file_name(changed)).write_bytes(records.to_json(changed))
     for words, codes in ((["--check"], 1), ([], 0), (["--check"], 0)):
         code, _, err = call("leaderboard", *words, "--root", folder.parent)
         assert code == codes

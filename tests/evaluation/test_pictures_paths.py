@@ -151,7 +151,9 @@ def test_a_dimension_at_its_mean_is_the_reconstruction(row: str, given: st.DataO
     found = paths.traverse(model, one, group, [place], values, rows=given.draw(st.integers(1, 4)))
     assert found.shape == (1, 3, 1, 8, 8)
     assert torch.allclose(found[0, 1], model.reconstruct(one, Centred())[0], rtol=1e-8)
-    z[group].flatten()[place] += std.flatten()[place]
+    moved = z[group].flatten()  # a copy, where latents are channels-last
+    moved[place] += std.flatten()[place]
+    z[group] = moved.reshape(z[group].shape)
     assert torch.allclose(found[0, 2], decoded(model, z)[0], rtol=1e-8)
 
 

@@ -23,7 +23,7 @@ from vaebench.records import (
 )
 from vaebench.settings import Scoring, Training
 
-laws = settings(max_examples=40)
+laws = settings(max_examples=20)
 
 FRAGMENTS = [
     *["|", "||", "\\|", "\\", "`", "```", "``` \n", "<", "<script>alert(1)</script>", "<!--", "-->", "&lt;"],
