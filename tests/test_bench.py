@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.command import call
 from vaebench import records, registry, runner, tracks
 from vaebench.bench import work as work_room
 from vaebench.bench.children import Child, Status, command
@@ -22,7 +25,6 @@ from vaebench.bench.clock import Clock, cost
 from vaebench.bench.estimate import estimate
 from vaebench.bench.plan import Plan, answers, plan, with_added
 from vaebench.bench.work import ELSEWHERE, Work
-from vaebench.cli import main
 from vaebench.cli.progress import Lines
 from vaebench.compose import resolve
 from vaebench.contracts import ImageShape
@@ -83,7 +85,10 @@ class InProcess:
             return error.exit_code
         return 0
 
-    def stop(self) -> None:
+    def ask_to_end(self) -> None:
+        pass
+
+    def end(self, deadline: float) -> None:
         pass
 
 
@@ -277,7 +282,19 @@ FIELDS = st.dictionaries(
     st.text() | st.builds(lambda e, f: json.dumps({"event": e, **f}), EVENTS, FIELDS) | st.just("[1]"),
 )
 def test_whatever_a_child_says_is_taken(line: str) -> None:
-    Status(None).tell(line)  # type: ignore[arg-type]
+    status = Status(None, line="before")  # type: ignore[arg-type]
+    status.tell(line)
+    assert status.state == "missing"
+    assert status.line == "before" or status.line == line.strip()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_the_last_words_of_a_child_are_kept(words: str) -> None:
+    status = Status(None)  # type: ignore[arg-type]
+    status.tell(f"vaebench: {words}\n")
+    status.tell(" \n")
+    status.tell('{"event": "step", "step": 7}\n')
+    assert (status.line, status.at) == (f"vaebench: {words}".strip(), 7)
 
 
 @pytest.mark.parametrize("compose", [TINY, CODED])
@@ -296,19 +313,12 @@ def test_an_estimate_grows_with_the_budget_and_writes_nothing(
     assert small.total > 1.0
 
 
-def called(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["vaebench", *map(str, words)])
-    with pytest.raises(SystemExit) as left:
-        main()
-    return int(left.value.code or 0)
-
-
 def test_events_of_a_run_tell_how_it_stands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (run, _) = planned(tmp_path, TRACK.replace(TINY, CODED)).runs
     monkeypatch.setattr("vaebench.cli.progress.Events.every", 0.0)
-    assert called(monkeypatch, *command(run, None, "cpu")[1:], "--progress", "json") == 0
+    assert call(*command(run, None, "cpu")[1:], "--progress", "json") == 0
     status, phases = Status(run), []
     for line in capsys.readouterr().err.splitlines():
         assert json.loads(line)["event"] in ("say", "start", "step", "validated", "count")
@@ -325,22 +335,22 @@ def test_the_verb(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("tiny.toml").write_text(TRACK)
-    assert called(monkeypatch, "bench", "tiny.toml", "--commands") == 0
+    assert call("bench", "tiny.toml", "--commands") == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert "--out runs/tiny/digits-mlp-gaussian-normal-s0-" in lines[0]
     assert not Path("runs").exists()
-    assert called(monkeypatch, "bench", "tiny.toml", "--leaderboard", "b", "--json", "--device", "cpu") == 0
+    assert call("bench", "tiny.toml", "--leaderboard", "b", "--json", "--device", "cpu") == 0
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert [run["state"] for run in told["runs"]] == ["done", "done"]
     assert all(isinstance(run["bits_per_dim"], float) for run in told["runs"])
     assert len([line for line in err.splitlines() if line.startswith("done  base  seed ")]) == 2
-    assert called(monkeypatch, "leaderboard", "--check", "--root", "b") == 0
-    assert called(monkeypatch, "bench", "tiny.toml", "--leaderboard", "b") == 0
+    assert call("leaderboard", "--check", "--root", "b") == 0
+    assert call("bench", "tiny.toml", "--leaderboard", "b") == 0
     assert "2 skipped" in capsys.readouterr().out
     Path("tiny.toml").write_text(TRACK + LOST)
-    assert called(monkeypatch, "bench", "tiny.toml") == 1
+    assert call("bench", "tiny.toml") == 1
     err = capsys.readouterr().err
     assert "cannot be run: latent=nosuch: there is no latent nosuch" in err
     for words, said in [
@@ -349,18 +359,33 @@ def test_the_verb(
         (["bench", "tiny.toml", "--seeds", "x"], "different integers >= 0"),
         (["bench", "tiny.toml", "--add", "latent=gausian"], "did you mean gaussian?"),
     ]:
-        assert called(monkeypatch, *words) == 2
+        assert call(*words) == 2
         assert said in capsys.readouterr().err
+
+
+@contextmanager
+def interruption(handler: Any) -> Iterator[None]:
+    """What processes that are started meanwhile do about SIGINT; one that is ignored stays so in them."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupted_bench_takes_its_child_with_it(tmp_path: Path) -> None:
     (run, _) = planned(tmp_path, ENDLESS).runs
     words = [sys.executable, "-m", "vaebench", "bench", str(tmp_path / "tiny.toml")]
     words += ["--out", str(tmp_path / "runs"), "--device", "cpu"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    _wait_until_held(run.folder, process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=300)
+    with interruption(signal.default_int_handler):
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    with process:
+        try:
+            _wait_until_held(run.folder, process)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err.decode().splitlines()[-1] == "vaebench: interrupted"
     assert not _held(run.folder), "the child outlives the bench"
@@ -371,10 +396,32 @@ def test_a_child_ends_when_nobody_listens_any_more(tmp_path: Path) -> None:
     """As after a SIGKILL of the bench, which closes the pipe."""
     (run, _) = planned(tmp_path, ENDLESS).runs
     child = Child(Status(run), command(run, tmp_path, "cpu"), 1)
-    _wait_until_held(run.folder, child.process)
-    assert child.process.stderr is not None
-    child.process.stderr.close()
-    child.process.wait(60)
+    with child.process as process:
+        try:
+            _wait_until_held(run.folder, process)
+            assert process.stderr is not None
+            process.stderr.close()
+            process.wait(120)
+        finally:
+            process.kill()
+    assert not _held(run.folder)
+
+
+def test_a_child_that_ignores_interruption_is_ended_all_the_same(tmp_path: Path) -> None:
+    """As one that was started in a shell's background does."""
+    (run, _) = planned(tmp_path, ENDLESS).runs
+    with interruption(signal.SIG_IGN):
+        child = Child(Status(run), command(run, tmp_path, "cpu"), 1)
+    follow = Thread(target=child.wait)
+    follow.start()
+    try:
+        _wait_until_held(run.folder, child.process)
+        child.ask_to_end()
+        child.end(time.monotonic() + 0.2)
+        follow.join(120)
+        assert child.process.returncode == -signal.SIGKILL
+    finally:
+        child.process.kill()
     assert not _held(run.folder)
 
 

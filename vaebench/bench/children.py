@@ -108,7 +108,16 @@ class Child:
                 self.status.tell(line)
         return self.process.wait()
 
-    def stop(self) -> None:
-        """Ask it to end, as Ctrl-C does."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+    def ask_to_end(self) -> None:
+        """Interrupt it, as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self, deadline: float) -> None:
+        """Wait for it until then (on the monotonic clock), then kill it: a run loses nothing by that.
+
+        A process that was started in a shell's background ignores interruption, and its children with it.
+        """
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()

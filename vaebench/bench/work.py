@@ -15,6 +15,8 @@ from vaebench.records import Record
 from vaebench.runs import RunFolder
 
 ELSEWHERE = "in another process"
+GRACE = 10.0
+"""Seconds that a child has to end when it is asked to."""
 
 
 class Work:
@@ -106,10 +108,15 @@ class Work:
         return {repr(status.run.entry) for status in self.statuses}
 
     def _halt(self) -> None:
+        """End every child: asked first, all at once, then made to."""
         with self._lock:
             self._stop.set()
-            for child in self._children:
-                child.stop()
+            children = list(self._children)
+        for child in children:
+            child.ask_to_end()
+        deadline = time.monotonic() + GRACE
+        for child in children:
+            child.end(deadline)
 
     def _serve(self) -> None:
         try:
