@@ -30,12 +30,13 @@ ALLOWED = {
     "registry": {"errors", "hookspecs"},
     "parameters": {"errors", "registry"},
     "spec": {"errors", "parameters", "registry"},
+    "tables": {"errors", "registry"},
     "records": {"errors", "sealed", "settings"},
     "sources": set(),
-    "leaderboard": {"errors", "files", "locks", "records"},
+    "leaderboard": {"errors", "files", "locks", "records", "tables"},
     "runs": {"errors", "files", "locks", "sealed", "settings", "spec"},
-    "recipes": {"errors", "parameters", "registry", "runs", "settings", "spec"},
-    "tracks": {"errors", "parameters", "registry", "runs", "settings", "spec"},
+    "recipes": {"errors", "parameters", "registry", "runs", "settings", "spec", "tables"},
+    "tracks": {"errors", "parameters", "registry", "runs", "settings", "spec", "tables"},
     "blocks": BASE,
     **{part: BASE | {"blocks", part} for part in PARTS},
     "datasets": {"contracts", "errors", "registry", "parameters"},
@@ -65,6 +66,8 @@ LIGHT = (
     "locks",
     "sealed",
     "sources",
+    "tables",
+    "tracks",
 )
 HEAVY = {"torch", "torchvision", "torch_fidelity", "sklearn", "matplotlib", "pandas", "scipy", "PIL"}
 

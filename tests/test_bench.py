@@ -28,7 +28,7 @@ from vaebench.bench.work import ELSEWHERE, Work
 from vaebench.cli.progress import Lines
 from vaebench.compose import resolve
 from vaebench.contracts import ImageShape
-from vaebench.errors import DivergedError, InUseError, UsageError, VaebenchError
+from vaebench.errors import DamagedError, DivergedError, InUseError, UsageError, VaebenchError
 from vaebench.records import Record
 from vaebench.runs import RunFolder
 from vaebench.spec import SLOTS, Spec, parse
@@ -129,6 +129,16 @@ def test_what_is_there_is_skipped_in_the_folders_or_on_the_board(tmp_path: Path)
     assert states(bench(tmp_path, board=board, seeds=[1, 2])) == ["skipped", "missing"]
     assert states(bench(tmp_path, TRACK.replace("lr = 1e-3", "lr = 2e-3"), board=board)) == ["missing"] * 2
     assert states(bench(tmp_path)) == ["missing", "missing"]
+
+
+def test_a_damaged_board_is_said_before_anything_is_run(tmp_path: Path) -> None:
+    board = tmp_path / "boards"
+    bench(tmp_path, board=board, seeds=[0]).go()
+    (path,) = (board / "records").glob("*.json")
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(DamagedError, match=path.name):
+        bench(tmp_path, board=board)
+    assert InProcess.started == 1
 
 
 def test_a_record_answers_only_the_request_that_it_is_of(tmp_path: Path) -> None:

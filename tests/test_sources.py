@@ -85,5 +85,5 @@ def test_the_shared_interface_is_left_out_and_shared_blocks_are_not(monkeypatch:
     whole = sources._file
     monkeypatch.setattr(sources, "_file", lambda name: (read.append(name), whole(name))[1])
     hashed("vaebench.decoders.vdvae:Vdvae")
-    assert "vaebench.blocks.bottleneck" in read
+    assert "vaebench.blocks.maps" in read
     assert not any(name.count(".") < 2 for name in read)

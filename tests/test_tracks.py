@@ -146,8 +146,8 @@ def test_the_same_entry_twice_is_refused(tmp_path: Path) -> None:
 def test_a_track_by_name_or_path(tmp_path: Path) -> None:
     assert tracks.find("digits") == SHIPPED["digits"]
     assert tracks.find("mine.toml") == Path("mine.toml")
-    assert tracks.find("./digits") == Path("digits")
-    with pytest.raises(UsageError, match=r"no shipped track; .*did you mean digits\?"):
+    assert tracks.find("./digits") == Path("./digits")
+    with pytest.raises(UsageError, match=r"neither a file nor a shipped track; .*did you mean digits\?"):
         tracks.find("digts")
     with pytest.raises(UsageError, match="cannot be read"):
         tracks.read(tmp_path / "nowhere.toml")

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from vaebench import tables
 from vaebench.errors import UsageError
 from vaebench.parameters import convert, parameters_of
 from vaebench.registry import Registry, nearest, one_line
@@ -138,7 +139,7 @@ def scoring_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def shipped() -> dict[str, Path]:
     """The recipes that come with vaebench, by name."""
-    return {path.stem: path for path in sorted(_SHIPPED.glob("*.toml"))}
+    return tables.shipped(_SHIPPED)
 
 
 def summary(path: Path) -> str:
@@ -146,34 +147,18 @@ def summary(path: Path) -> str:
     return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
 
 
-def find(said: Path) -> Path:
-    """A recipe's file: a shipped one by its name, or the path itself; UsageError for an unknown name."""
-    known = shipped()
-    if str(said) in known:
-        return known[str(said)]
-    if said.suffix or said.exists() or len(said.parts) > 1:
-        return said
-    word = str(said)
-    raise UsageError(
-        f"{one_line(word)} is neither a file nor a shipped recipe; "
-        f"those are {', '.join(known)}{nearest(word, known)}"
-    )
+def find(said: str) -> Path:
+    """A recipe's file: a shipped one by its name, else a path; UsageError for an unknown name."""
+    return tables.find(said, shipped(), "recipe")
 
 
 def read(path: Path) -> Plan:
     """A recipe: ``data``, ``seed``, tables ``[compose]``, ``[settings]``, ``[fit]``; UsageError if unfit."""
-    import tomllib
-
-    try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {error}") from None
+    said = tables.read(path)
     for key in said:
         if key not in _TABLES:
-            tables = f"it has {', '.join(_TABLES)}{nearest(key, _TABLES)}"
-            raise UsageError(f"{path}: {one_line(key)} is not of a recipe; {tables}")
+            has = f"it has {', '.join(_TABLES)}{nearest(key, _TABLES)}"
+            raise UsageError(f"{path}: {one_line(key)} is not of a recipe; {has}")
     compose, data, seed, settings, fit = (said.get(key) for key in _TABLES)
     if compose is None:
         raise UsageError(f"{path}: a recipe needs a [compose] table")

@@ -1,13 +1,13 @@
 """A track: compositions that are trained on the same data with the same budget and scored by one protocol."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from vaebench import tables
 from vaebench.errors import UsageError
 from vaebench.parameters import Parameter, convert, parameters_of, text
 from vaebench.registry import CONTROL, nearest, one_line
@@ -15,7 +15,7 @@ from vaebench.runs import Request
 from vaebench.settings import FITTING, Scoring, Training
 from vaebench.spec import Spec, parse, parse_data
 
-SHIPPED: Final = Path(__file__).parent / "trackbook"
+_SHIPPED = Path(__file__).parent / "trackbook"
 _LENGTHS = ("steps", "epochs")
 
 
@@ -86,7 +86,7 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
 
 def shipped() -> dict[str, Path]:
     """The tracks that come with vaebench, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+    return tables.shipped(_SHIPPED)
 
 
 def summary(path: Path) -> str:
@@ -95,26 +95,13 @@ def summary(path: Path) -> str:
 
 
 def find(said: str) -> Path:
-    """A track's file: a shipped one by its name, else a path (with a separator, or ending in .toml)."""
-    known = shipped()
-    if said in known:
-        return known[said]
-    if said.endswith(".toml") or "/" in said or os.sep in said:
-        return Path(said)
-    names = ", ".join(known)
-    raise UsageError(f"{one_line(said)} is no shipped track; those are {names}{nearest(said, known)}")
+    """A track's file: a shipped one by its name, else a path; UsageError for an unknown name."""
+    return tables.find(said, shipped(), "track")
 
 
 def read(path: Path) -> Track:
     """The track in a file; UsageError, naming file and key, where it is none."""
-    import tomllib
-
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {error}") from None
+    table = tables.read(path)
     try:
         return from_table(path.stem, table)
     except UsageError as error:

@@ -10,7 +10,7 @@ from vaebench import data as data_room
 from vaebench import records, runner
 from vaebench.compose import resolve
 from vaebench.contracts import Dataset, ImageShape
-from vaebench.errors import DamagedError, UsageError, VaebenchError
+from vaebench.errors import UsageError, VaebenchError
 from vaebench.evaluation.likelihood import default_samples
 from vaebench.records import Record
 from vaebench.registry import Registry
@@ -184,14 +184,3 @@ def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record
             if answers(record, asked, run.prepared.data.checksum):
                 there[run.folder] = record
     return there
-
-
-def records_in(root: Path) -> list[Record]:
-    """The records of a folder of leaderboards; one that is damaged is left out, as the pages will name it."""
-    found = []
-    for path in sorted((root / "records").glob("*.json")):
-        try:
-            found.append(records.read(path))
-        except DamagedError:
-            continue
-    return found

@@ -9,7 +9,7 @@ from threading import Event, Lock, Thread
 
 from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
-from vaebench.bench.plan import Plan, finished, records_in, submitted
+from vaebench.bench.plan import Plan, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
 from vaebench.records import Record
 from vaebench.runs import RunFolder
@@ -48,7 +48,7 @@ class Work:
 
     def _look(self) -> None:
         """See what is there: in the runs' own folders, then on the board."""
-        known = submitted(self.plan.runs, records_in(self.board) if self.board else ())
+        known = submitted(self.plan.runs, self._on_the_board())
         for status in self.statuses:
             own = finished(status.run)
             found = own or known.get(status.run.folder)
@@ -57,6 +57,12 @@ class Work:
             if found is not None:
                 _settle(status, found, "skipped")
         self._left = deque(status for status in self.statuses if status.state == "missing")
+
+    def _on_the_board(self) -> Sequence[Record]:
+        """Its records; what is damaged there is said now, before hours of training."""
+        if self.board is None or not (self.board / leaderboard.RECORDS).is_dir():
+            return ()
+        return leaderboard.records_of(self.board)
 
     @property
     def missing(self) -> Sequence[Status]:
@@ -87,7 +93,7 @@ class Work:
 
     def regenerate(self) -> None:
         """Write the board's pages anew."""
-        if self.board is not None and (self.board / "records").is_dir():
+        if self.board is not None and (self.board / leaderboard.RECORDS).is_dir():
             leaderboard.regenerate(self.board)
 
     def verdict(self) -> None:

@@ -1,16 +1,9 @@
 """The residual bottleneck of the very deep VAE."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def conv(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
-    """A convolution that keeps the size, with torch's weights and a bias of zero."""
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer
+from vaebench.blocks.maps import Conv, conv2d, gelu
 
 
 class Bottleneck(nn.Module):
@@ -36,16 +29,16 @@ class Bottleneck(nn.Module):
             raise ValueError(f"a residual block keeps its channels: {inputs} in, {outputs} out")
         kernel = 3 if spatial else 1
         self.residual = residual
-        self.c1 = conv(inputs, hidden, 1)
-        self.c2 = conv(hidden, hidden, kernel)
-        self.c3 = conv(hidden, hidden, kernel)
-        self.c4 = conv(hidden, outputs, 1)
+        self.c1 = Conv(inputs, hidden, 1)
+        self.c2 = Conv(hidden, hidden, kernel)
+        self.c3 = Conv(hidden, hidden, kernel)
+        self.c4 = Conv(hidden, outputs, 1)
         with torch.no_grad():
             self.c4.weight.mul_(last_scale)
 
     def inner(self, h: Tensor) -> Tensor:
         """What the last convolution reads, for h that the first one made."""
-        return F.gelu(self.c3(F.gelu(self.c2(F.gelu(h)))))
+        return gelu(self.c3(gelu(self.c2(gelu(h)))))
 
     def parts(self, h: Tensor, *channels: int) -> tuple[Tensor, ...]:
         """The block's output for h that the first convolution made, cut into maps of so many channels.
@@ -55,8 +48,8 @@ class Bottleneck(nn.Module):
         h = self.inner(h)
         assert self.c4.bias is not None
         cut = zip(self.c4.weight.split(channels), self.c4.bias.split(channels), strict=True)
-        return tuple(F.conv2d(h, weight, bias) for weight, bias in cut)
+        return tuple(conv2d(h, weight, bias) for weight, bias in cut)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.c4(self.inner(self.c1(F.gelu(x))))
+        h = self.c4(self.inner(self.c1(gelu(x))))
         return x + h if self.residual else h

@@ -86,12 +86,17 @@ def bench(
 
     said = tracks.read(tracks.find(track))
     from vaebench import registry
+    from vaebench.spec import check_names, parse
+
+    known = registry.load()
+    for spec in added:
+        check_names(parse(spec), known)
+
     from vaebench.bench.plan import plan
     from vaebench.bench.work import Work
     from vaebench.cli.benchtable import Display
     from vaebench.data import default_root
 
-    known = registry.load()
     root, folder = data_root or default_root(), out or Path("runs") / said.name
     planned = plan(said, known, folder, root, device, added, only, seeds)
     for refused in planned.refused:

@@ -1,18 +1,22 @@
 """``vaebench import``: another project's weights as a run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vaebench.cli.options import FOLDER, data_root_, device_, settings_
 from vaebench.errors import UsageError
 
+if TYPE_CHECKING:
+    from vaebench.recipes import Plan
+
 
 @click.command("import")
 @click.argument("project")
 @click.argument("checkpoint", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--layout", help="The network that the project released under this name.")
-@click.option("--recipe", type=click.Path(path_type=Path), help="The network as a TOML file, instead.")
+@click.option("--recipe", metavar="FILE", help="The network as a TOML file, instead.")
 @click.option("--data", metavar="DATA", help="Data set [default: the layout's or recipe's].")
 @settings_
 @click.option("--out", type=FOLDER, help="The run's folder [default: under runs/].")
@@ -22,7 +26,7 @@ def import_(
     project: str,
     checkpoint: Path,
     layout: str | None,
-    recipe: Path | None,
+    recipe: str | None,
     data: str | None,
     settings: tuple[str, ...],
     out: Path | None,
@@ -43,28 +47,21 @@ def import_(
 
     import msgspec
 
-    from vaebench import recipes, registry, runner, starting
-    from vaebench.data import default_root
+    from vaebench import recipes, registry
     from vaebench.imports import PROJECTS
-    from vaebench.registry import nearest
-    from vaebench.runs import Base, RunFolder
-    from vaebench.training.checkpoint import weights_sha256
 
-    if project not in PROJECTS:
-        raise UsageError(
-            f"{project} cannot be imported; {', '.join(PROJECTS)} can{nearest(project, PROJECTS)}"
-        )
-    layouts = PROJECTS[project].layouts
-    if (layout is None) == (recipe is None):
-        raise UsageError(f"give --layout, one of {', '.join(layouts)}, or --recipe FILE")
-    if layout is not None and layout not in layouts:
-        raise UsageError(f"--layout {layout}: one of {', '.join(layouts)}{nearest(layout, layouts)}")
-    plan = recipes.read(recipes.find(recipe or Path(layouts[layout or ""])))
+    plan = _network(project, layout, recipe)
     plan = plan.overridden(compose=None, data=data, seed=None, settings=recipes.key_values(settings))
     if plan.data is None:
         raise UsageError("give --data: images of the size that these weights are for")
     known = registry.load()
     plan.check_names(known)
+
+    from vaebench import runner, starting
+    from vaebench.data import default_root
+    from vaebench.runs import Base, RunFolder
+    from vaebench.training.checkpoint import weights_sha256
+
     tensors = PROJECTS[project].translated(starting.read_tensors(checkpoint))
     prepared = runner.prepare(plan.request(), known, data_root or default_root(), device)
     model = prepared.composition.build(prepared.request.training)
@@ -83,3 +80,21 @@ def import_(
     click.echo(f"imported     {len(tensors)} tensors, {sum(t.numel() for t in tensors.values())} values")
     click.echo(f"folder       {folder.path}")
     click.echo(f"next         vaebench eval {folder.path}")
+
+
+def _network(project: str, layout: str | None, recipe: str | None) -> "Plan":
+    """The recipe of the network that was named; UsageError where that is none, or two."""
+    from vaebench import recipes
+    from vaebench.imports import PROJECTS
+    from vaebench.registry import nearest
+
+    if project not in PROJECTS:
+        raise UsageError(
+            f"{project} cannot be imported; {', '.join(PROJECTS)} can{nearest(project, PROJECTS)}"
+        )
+    layouts = PROJECTS[project].layouts
+    if (layout is None) == (recipe is None):
+        raise UsageError(f"give --layout, one of {', '.join(layouts)}, or --recipe FILE")
+    if layout is not None and layout not in layouts:
+        raise UsageError(f"--layout {layout}: one of {', '.join(layouts)}{nearest(layout, layouts)}")
+    return recipes.read(recipes.find(layouts[layout] if layout is not None else str(recipe)))

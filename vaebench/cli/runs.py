@@ -35,7 +35,7 @@ def _complete_recipe(context: click.Context, parameter: click.Parameter, incompl
 @click.option("--compose", metavar="SPEC", help="slot=name and slot.parameter=value, separated by commas.")
 @click.option(
     "--recipe",
-    type=click.Path(path_type=Path),
+    metavar="FILE",
     shell_complete=_complete_recipe,
     help="The same as a TOML file, or the name of a shipped one (vaebench list recipes).",
 )
@@ -53,7 +53,7 @@ def _complete_recipe(context: click.Context, parameter: click.Parameter, incompl
 @as_json_
 def run(
     compose: str | None,
-    recipe: Path | None,
+    recipe: str | None,
     base: Path | None,
     data: str | None,
     steps: int | None,

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaebench.blocks.bottleneck import conv
+from vaebench.blocks.maps import Conv
 from vaebench.contracts import Decoder, ImageShape, Level, Likelihood
 
 
@@ -24,7 +24,7 @@ class Vdvae(Decoder):
         self.bias = nn.Parameter(torch.zeros(1, self.width, 1, 1))
 
     def head(self, likelihood: Likelihood) -> nn.Module:
-        return conv(self.width, likelihood.channels, 1)
+        return Conv(self.width, likelihood.channels, 1)
 
     def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
         h = (features[0] * self.gain).add_(self.bias)  # in the features' memory format

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from msgspec import Meta
 from torch import Tensor, nn
 
-from vaebench.blocks.bottleneck import Bottleneck, conv
+from vaebench.blocks.bottleneck import Bottleneck
 from vaebench.blocks.geometry import halvings
+from vaebench.blocks.maps import Conv
 from vaebench.blocks.recompute import recomputed
 from vaebench.contracts import Encoder, ImageShape, Level, Tags
 
@@ -34,7 +35,7 @@ class Resnet(Encoder):
         self.levels = tuple(Level(width, h, w) for h, w in sizes)
         hidden = max(1, round(width * bottleneck))
         scale = (len(sizes) * blocks) ** -0.5
-        self.stem = conv(image.channels, width, 3)
+        self.stem = Conv(image.channels, width, 3)
         self.stages = nn.ModuleList(
             nn.Sequential(
                 *(

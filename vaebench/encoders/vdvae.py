@@ -9,8 +9,9 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from vaebench.blocks import layers
-from vaebench.blocks.bottleneck import Bottleneck, conv
+from vaebench.blocks.bottleneck import Bottleneck
 from vaebench.blocks.geometry import Size, fit_channels
+from vaebench.blocks.maps import Conv
 from vaebench.blocks.recompute import recomputed
 from vaebench.contracts import Encoder, ImageShape, Level, Tags
 from vaebench.errors import UsageError
@@ -99,7 +100,7 @@ class Vdvae(Encoder):
         self.levels = tuple(Level(channels[size], *size) for size in sizes)
         self.channels = channels
         self.rates = tuple(step.rate for step in steps)
-        self.stem = conv(image.channels, self.levels[0].channels, 3)
+        self.stem = Conv(image.channels, self.levels[0].channels, 3)
         self.blocks = nn.ModuleList(
             Bottleneck(
                 channels[step.size],

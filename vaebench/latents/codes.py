@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from msgspec import Meta
 from torch import Tensor, nn
 
-from vaebench.blocks.bottleneck import Bottleneck, conv
+from vaebench.blocks.bottleneck import Bottleneck
 from vaebench.blocks.codebook import Codebook
+from vaebench.blocks.maps import Conv
 from vaebench.contracts import Context, Group, ImageShape, Latent, Level, Prior, Source, Tags, Term, Walk
 from vaebench.distributions import Codes
 from vaebench.errors import UsageError
@@ -68,13 +69,13 @@ class Grid(nn.Module):
     def __init__(self, level: Level, codebook: Codebook, dim: int, *, top: bool, last: bool) -> None:
         super().__init__()
         shown = 0 if top else dim
-        self.project = conv(level.channels + shown, dim, 1)
+        self.project = Conv(level.channels + shown, dim, 1)
         self.codebook = codebook
         self.decode = (
             None
             if last
             else nn.Sequential(
-                conv(dim + shown, dim, 3), Bottleneck(dim, dim, dim, residual=True, spatial=True)
+                Conv(dim + shown, dim, 3), Bottleneck(dim, dim, dim, residual=True, spatial=True)
             )
         )
 

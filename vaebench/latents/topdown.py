@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from msgspec import Meta
 from torch import Tensor, nn
 
-from vaebench.blocks.bottleneck import Bottleneck, conv
+from vaebench.blocks.bottleneck import Bottleneck
 from vaebench.blocks.geometry import fit_channels
+from vaebench.blocks.maps import Conv, conv2d, gelu
 from vaebench.blocks.recompute import recomputed
 from vaebench.contracts import Context, Group, ImageShape, Latent, Level, Prior, Source, Tags, Term, Walk
 from vaebench.distributions import DiagonalNormal
@@ -31,29 +32,29 @@ class TopDownBlock(nn.Module):
         self.prior = Bottleneck(
             width, hidden, 2 * z_channels + width, residual=False, spatial=spatial, last_scale=0.0
         )
-        self.z_proj = conv(z_channels, width, 1)
+        self.z_proj = Conv(z_channels, width, 1)
         with torch.no_grad():
             self.z_proj.weight.mul_(scale)
         self.residual = Bottleneck(width, hidden, width, residual=True, spatial=spatial, last_scale=scale)
 
     def infer(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
         """Mean and log std of q(z_g | z_<g, x); ``seen`` is GELU of the encoder's map."""
-        return self._infer(F.gelu(state), seen)
+        return self._infer(gelu(state), seen)
 
     def predict(self, state: Tensor) -> tuple[Tensor, ...]:
         """Mean and log std of p(z_g | z_<g), and the deterministic features that join the state."""
-        return self._predict(F.gelu(state))
+        return self._predict(gelu(state))
 
     def both(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
         """What ``predict`` says, then what ``infer`` says, from one GELU of the state."""
-        h = F.gelu(state)
+        h = gelu(state)
         return *self._predict(h), *self._infer(h, seen)
 
     def _infer(self, h: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
         # The first convolution's two halves, so that state and features are not copied to be joined.
         first = self.posterior.c1
         of_state, of_seen = first.weight.split([h.shape[1], seen.shape[1]], 1)
-        joined = F.conv2d(h, of_state, first.bias) + F.conv2d(seen, of_seen)
+        joined = conv2d(h, of_state, first.bias) + conv2d(seen, of_seen)
         return self.posterior.parts(joined, self.z_channels, self.z_channels)
 
     def _predict(self, h: Tensor) -> tuple[Tensor, ...]:
@@ -148,13 +149,13 @@ class TopDown(Latent):
         h = features[self.feature_of[first.side]]
         block = self.blocks[0]
         assert isinstance(block, TopDownBlock)
-        return DiagonalNormal(*block.infer(self._state({}, first, len(h)), F.gelu(h)))
+        return DiagonalNormal(*block.infer(self._state({}, first, len(h)), gelu(h)))
 
     def walk(
         self, features: tuple[Tensor, ...] | None, source: Source, prior: Prior, noise: Noise, batch: int
     ) -> Walk:
         # Every block of a side reads the same map through the same GELU.
-        seen = {} if features is None else {s: F.gelu(features[i]) for s, i in self.feature_of.items()}
+        seen = {} if features is None else {s: gelu(features[i]) for s, i in self.feature_of.items()}
         states: dict[int, Tensor] = {}
         terms: list[Term] = []
         above: tuple[Tensor, ...] = ()

@@ -1,7 +1,17 @@
 """Records to pages and pictures: a pure function, and the folder that it reads and writes."""
 
-from vaebench.leaderboard.folder import Outcome, check, regenerate, submit
+from vaebench.leaderboard.folder import RECORDS, Outcome, check, records_of, regenerate, submit
 from vaebench.leaderboard.identity import digest, file_name
 from vaebench.leaderboard.pages import pages
 
-__all__ = ["Outcome", "check", "digest", "file_name", "pages", "regenerate", "submit"]
+__all__ = [
+    "RECORDS",
+    "Outcome",
+    "check",
+    "digest",
+    "file_name",
+    "pages",
+    "records_of",
+    "regenerate",
+    "submit",
+]

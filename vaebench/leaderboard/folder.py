@@ -85,8 +85,11 @@ def _record_files(root: Path) -> list[Path]:
     return sorted(records.glob("*.json"))
 
 
-def _read_all(root: Path) -> list[Record]:
-    """Every record; DamagedError, with the first few, where files are not the records that they should be."""
+def records_of(root: Path) -> list[Record]:
+    """Every record of a folder of leaderboards.
+
+    :raises DamagedError: naming the first few files that are not the records that they should be
+    """
     found, wrong = [], []
     for path in _record_files(root):
         try:
@@ -104,7 +107,7 @@ def _read_all(root: Path) -> list[Record]:
 
 
 def _look(root: Path, current: Current) -> tuple[dict[str, bytes], Outcome]:
-    records = _read_all(root)
+    records = records_of(root)
     found = pages(records, published.read(root / published.FILE), current)
     return found, Outcome(_changed(root, found), stale(records, current))
 

@@ -1,7 +1,6 @@
 """``published.toml``: figures from papers, each with its citation and protocol."""
 
 import math
-import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from vaebench import tables
 from vaebench.errors import UsageError
 from vaebench.leaderboard.markdown import visible
 
@@ -69,14 +69,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read(path: Path) -> tuple[Figure, ...]:
     """The figures in a file, none where there is no file; UsageError, in one line, for one that is unfit."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError:
+    if not path.exists():
         return ()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(visible(f"{path} is no TOML: {error}")) from None
+    table = tables.read(path, parse_float=Decimal)
     try:
         figures = msgspec.convert(table, _File).figures
     except msgspec.ValidationError as error:
