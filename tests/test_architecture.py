@@ -45,7 +45,7 @@ ALLOWED = {
     "defaults": {"contracts", "errors", "registry", "spec"},
     "compose": {"contracts", "defaults", "errors", "model", "parameters", "registry", "settings", "spec"},
     "imports": set(),
-    "training": {"contracts", "errors", "files", "model", "noise", "settings"},
+    "training": {"blocks", "contracts", "errors", "files", "model", "noise", "settings"},
     "testing": BASE
     | {"compose", "evaluation", "model", "objectives", "parameters", "registry", "spec"}
     | {"latents", "priors"},

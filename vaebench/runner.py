@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaebench import data as data_room
 from vaebench import recording, records, starting
+from vaebench.blocks.compiled import check_compiler
 from vaebench.compose import Composition, resolve
 from vaebench.contracts import Dataset
 from vaebench.errors import DamagedError, DivergedError, UsageError
@@ -67,6 +68,8 @@ def settle(
         training = msgspec.structs.replace(training, epochs=dataset.epochs)
     if training.lr is None:
         training = msgspec.structs.replace(training, lr=dataset.lr)
+    if training.compile:
+        check_compiler(where)
     model = composition.build(training)  # a constructor may refuse what it was given
     canonical = Request(
         compose=str(composition.spec),

@@ -54,6 +54,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recompute: Annotated[
         bool, Meta(description="compute activations again for the gradient: less memory, more time")
     ] = False
+    compile: Annotated[
+        bool, Meta(description="compile repeated blocks: minutes at the start, then faster steps")
+    ] = False
     shift: (
         Annotated[float, Meta(description="the encoder sees (x - shift) / scale; default: -1 to 1")] | None
     ) = None

@@ -8,23 +8,31 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from vaebench.blocks.compiled import compiled
+
 Inputs = TypeVarTuple("Inputs")
 Out = TypeVar("Out")
 
 
 def recomputed(on: bool, function: Callable[[*Inputs], Out], *inputs: *Inputs) -> Out:
-    """``function(*inputs)``; with ``on``, only the inputs are kept for its gradient, which calls it again.
+    """A segment of a network, ``function(*inputs)``.
+
+    With ``on``, only the inputs are kept for its gradient, which calls it again.
 
     The second call sees what the first saw, and leaves no trace: draws from torch's default generators
     (dropout) are repeated, and the buffers of the module (running statistics) are those of before the first
     call, and changed by the first call only; modules train or not as they did then. What an injected
-    ``Noise`` draws is not repeated: draw outside.
+    ``Noise`` draws is not repeated: draw outside. Where training compiles (``compile``), a segment is what
+    is compiled.
 
     :param on: a part's ``recompute``
     :param function: a module, or a method of one
     """
-    if not on or not torch.is_grad_enabled():
+    if not torch.is_grad_enabled():
         return function(*inputs)
+    called = compiled(function)
+    if not on:
+        return called(*inputs)
     owner = getattr(function, "__self__", function)
     modules = list(owner.modules()) if isinstance(owner, nn.Module) else []
     before = [{name: t.clone() for name, t in m._buffers.items() if t is not None} for m in modules]
@@ -34,7 +42,7 @@ def recomputed(on: bool, function: Callable[[*Inputs], Out], *inputs: *Inputs) -
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _as_it_was(modules, before, modes)
 
-    return checkpoint(function, *inputs, use_reentrant=False, context_fn=contexts)
+    return checkpoint(called, *inputs, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager

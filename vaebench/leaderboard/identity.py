@@ -26,6 +26,7 @@ _LATER: tuple[tuple[str | None, str, object], ...] = (
     (None, "validations", ()),
     (None, "pictures", None),
     ("training", "recompute", False),
+    ("training", "compile", False),
     ("scoring", "follow", 0),
     ("scoring", "follow_images", 50),
 )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from vaebench.blocks.compiled import compiling
 from vaebench.contracts import Progress, Scored
 from vaebench.errors import DamagedError
 from vaebench.model import Vae
@@ -139,6 +140,8 @@ class Trainer(Generic[M]):
         """Train to the end of the budget, of patience, or of the finite numbers; returns the final state."""
         state, settings = self.state, self.settings
         self.model.train()
+        if settings.compile:
+            self.reporter.say("compiling: the first steps take minutes")
         self.reporter.start(state.step, self.total, self.model.image.dims, state.step * settings.batch)
         per_validation = settings.validate * len(self.stream.images) / settings.batch
         began = saved = time.monotonic()
@@ -175,7 +178,8 @@ class Trainer(Generic[M]):
             group["lr"] = rate
         x = self.stream.at(state.step)
         statistics = self._batch_statistics()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16")
+        with half, compiling(settings.compile):
             loss, scored = self.model.loss(x, TorchNoise(), progress, self.stream.labels_at(state.step))
         self.rule.zero_grad(set_to_none=True)
         loss.backward()
