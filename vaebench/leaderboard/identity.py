@@ -20,15 +20,16 @@ class Run:
     digest: str
 
 
-_LATER: tuple[tuple[str | None, str, object], ...] = (
-    (None, "fit", None),
-    (None, "base", None),
-    (None, "validations", ()),
-    (None, "pictures", None),
-    ("training", "recompute", False),
-    ("training", "compile", False),
-    ("scoring", "follow", 0),
-    ("scoring", "follow_images", 50),
+_LATER: tuple[tuple[tuple[str, ...], str, object], ...] = (
+    ((), "fit", None),
+    ((), "base", None),
+    ((), "validations", ()),
+    ((), "pictures", None),
+    (("training",), "recompute", False),
+    (("training",), "compile", False),
+    (("fit", "settings"), "compile", False),
+    (("scoring",), "follow", 0),
+    (("scoring",), "follow_images", 50),
 )
 """Fields that the first records lack, in a table or at the top, and the value that their absence means."""
 
@@ -39,8 +40,10 @@ def digest(record: Record) -> str:
     A field that came later and says nothing new is left out, so that an old record stays what it was.
     """
     said = msgspec.to_builtins(record, order="deterministic")
-    for table, name, absent in _LATER:
-        inner = said if table is None else said[table]
+    for tables, name, absent in _LATER:
+        inner = said
+        for table in tables:
+            inner = inner.get(table) or {}
         if inner.get(name) == absent:
             inner.pop(name, None)
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
