@@ -3,7 +3,8 @@
 import hashlib
 import re
 
-_SEAL = re.compile(rb'(.*),\n  "sha256": "([0-9a-f]{64})"\n\}\n', re.DOTALL)
+_SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n\}\n')
+_LENGTH = len(',\n  "sha256": ""\n}\n') + 64
 
 
 def seal(text: bytes) -> bytes:
@@ -18,10 +19,10 @@ def unseal(text: bytes) -> bytes:
 
     :raises ValueError: where it has changed
     """
-    found = _SEAL.fullmatch(text)
+    found = _SEAL.fullmatch(text[-_LENGTH:])
     if found is None:
         return text
-    body, digest = found.groups()
-    if hashlib.sha256(body).hexdigest().encode() != digest:
+    body = text[:-_LENGTH]
+    if hashlib.sha256(body).hexdigest().encode() != found[1]:
         raise ValueError("it has changed since it was written")
     return body + b"\n}\n"

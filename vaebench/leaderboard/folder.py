@@ -82,7 +82,7 @@ def _record_files(root: Path) -> list[Path]:
     records = root / RECORDS
     if not records.is_dir():
         raise UsageError(f"{root} has no folder {RECORDS}; `vaebench submit RUN` makes it")
-    return sorted(records.glob("*.json"))
+    return sorted(records.glob("*.json"), key=str)
 
 
 def records_of(root: Path) -> list[Record]:

@@ -1,5 +1,6 @@
 """Text from strangers as inert markdown, and numbers that are always written the same way."""
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -27,6 +28,7 @@ def plain(text: str) -> str:
     return _PLAIN.sub(lambda match: f"&#{ord(match[0])};", visible(text))
 
 
+@functools.lru_cache(maxsize=4096)
 def code(text: str) -> str:
     """``text`` as a code span where that is safe in a table too, else as ``plain``."""
     return f"`{text}`" if _CODE.fullmatch(text) else plain(text)

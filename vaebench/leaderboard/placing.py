@@ -48,10 +48,16 @@ class Segment(NamedTuple):
     x1: float
     y1: float
 
+    @property
+    def bounds(self) -> Box:
+        """The rectangle that it and its width take."""
+        x0, y0, x1, y1 = self
+        return Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1)
+
     def crosses(self, box: Box) -> bool:
         """Whether it and a rectangle overlap: neither an axis nor the line itself separates them."""
         x0, y0, x1, y1 = self
-        if not Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1).meets(box):
+        if not self.bounds.meets(box):
             return False
         sides = [
             (x - x0) * (y1 - y0) - (y - y0) * (x1 - x0)
@@ -70,22 +76,38 @@ def beside(
 ) -> list[Box]:
     """A rectangle near each point, of given half width and height, off marks, lines and others if it can."""
     taken = [*taken]
+    bounded = [(line.bounds, line) for line in lines]
     found = []
     for (x, y), (wide, high) in zip(points, halves, strict=True):
-        spots = ((x + dx * (far + wide - 4), y + dy * far) for far in FAR for dx, dy in _AROUND)
-        tried = (Box(at_x - wide, at_y - high, at_x + wide, at_y + high) for at_x, at_y in spots)
-        inside = [box for box in tried if box.within(frame)]
-        free = (
-            box
-            for box in inside
-            if not any(box.meets(other) for other in taken) and not any(line.crosses(box) for line in lines)
-        )
-        unmarked = (box for box in inside if not any(box.meets(other) for other in taken))
-        around = Box(x - wide, y - high, x + wide, y + high)
-        box = next(free, None) or next(unmarked, around)
+        reach = Box(x - FAR[-1] - 2 * wide, y - FAR[-1] - high, x + FAR[-1] + 2 * wide, y + FAR[-1] + high)
+        near = [line for bounds, line in bounded if bounds.meets(reach)]
+        box = _free(x, y, wide, high, near, [other for other in taken if other.meets(reach)], frame)
         taken.append(box)
         found.append(box)
     return found
+
+
+def _free(
+    x: float,
+    y: float,
+    wide: float,
+    high: float,
+    lines: Sequence[Segment],
+    taken: Sequence[Box],
+    frame: Box,
+) -> Box:
+    """The nearest rectangle off all that is taken and off the lines, else off what is taken, else there."""
+    unmarked = None
+    for far in FAR:
+        for dx, dy in _AROUND:
+            at_x, at_y = x + dx * (far + wide - 4), y + dy * far
+            box = Box(at_x - wide, at_y - high, at_x + wide, at_y + high)
+            if not box.within(frame) or any(map(box.meets, taken)):
+                continue
+            if not any(line.crosses(box) for line in lines):
+                return box
+            unmarked = unmarked or box
+    return unmarked or Box(x - wide, y - high, x + wide, y + high)
 
 
 def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
