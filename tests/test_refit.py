@@ -8,7 +8,7 @@ import pytest
 
 from tests.test_cli import Called, call  # noqa: F401 (a fixture)
 from tests.training.test_loop import Silent
-from vaebench import recording, records, registry, runner, runs, starting
+from vaebench import preparing, recording, records, registry, runner, runs, starting
 from vaebench.errors import UsageError
 from vaebench.recipes import Plan
 from vaebench.runs import RunFolder
@@ -33,7 +33,7 @@ KNOWN = registry.load()
 
 def run(folder: Path, compose: str = CODES, stop_at: int | None = None) -> records.Record:
     request = Plan(compose=parse(compose), settings=QUICK).request()
-    prepared = runner.prepare(request, KNOWN, Path("."), "cpu")
+    prepared = preparing.prepare(request, KNOWN, Path("."), "cpu")
     made = RunFolder(folder)
     with made.locked():
         return runner.run(prepared, made, KNOWN, Silent(stop_at))
@@ -150,7 +150,7 @@ def test_no_latents_are_scored_exactly(tmp_path: Path) -> None:
     request = Plan(compose=parse("latent=none,dec.width=4,dec.layers=2"), settings=settings).request()
     folder = RunFolder(tmp_path / "none")
     with folder.locked():
-        record = runner.run(runner.prepare(request, KNOWN, Path("."), "cpu"), folder, KNOWN, Silent())
+        record = runner.run(preparing.prepare(request, KNOWN, Path("."), "cpu"), folder, KNOWN, Silent())
     assert record.scores is not None
     found = record.scores.likelihood
     assert found.bound == "exact"

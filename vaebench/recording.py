@@ -44,51 +44,18 @@ def record(
 
     :param state: of training, and ``fit`` of the prior's where that was fitted after
     """
-    images = state.step * request.training.batch
     return Record(
         run=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         status="diverged" if scores is None else "ok",
         composition=request.compose,
-        parts={
-            slot: records.PartOrigin(
-                name=chosen.registered.entry.name,
-                package=chosen.registered.package,
-                package_version=chosen.registered.version,
-                parameters=dict(chosen.parameters),
-                source_sha256=source_sha256(chosen.registered.entry.target),
-            )
-            for slot, chosen in composition.chosen.items()
-        },
-        data=records.Data(
-            spec=request.data,
-            name=dataset.name,
-            channels=dataset.image.channels,
-            height=dataset.image.height,
-            width=dataset.image.width,
-            levels=dataset.image.levels,
-            train=len(dataset.train.images),
-            validation=len(dataset.validation.images),
-            test=len(dataset.test.images),
-            checksum=dataset.checksum,
-            binarisation=dataset.binarisation,
-        ),
+        parts=_parts(composition),
+        data=_data(request.data, dataset),
         training=request.training,
         scoring=request.scoring,
         seed=request.seed,
         scores=scores,
-        budget=records.Budget(
-            images=images,
-            steps=state.step,
-            skipped=state.skipped,
-            train_seconds=state.seconds,
-            images_per_second=images / state.seconds if state.seconds else 0.0,
-            score_seconds=score_seconds,
-            peak_memory_mb=_peak_memory_mb(device),
-            parameters=parameters,
-            stopped="budget" if state.stopped == "no" else state.stopped,
-            best_step=state.best_step,
-        ),
+        budget=_budget(state, request.training.batch, score_seconds, _peak_memory_mb(device), parameters),
         fit=_fit(request, fit),
         base=msgspec.convert(msgspec.to_builtins(request.base), records.Base) if request.base else None,
         weights_sha256=weights,
@@ -103,6 +70,53 @@ def record(
         pictures=pictures,
         environment=_environment(device),
         command=command(request),
+    )
+
+
+def _parts(composition: Composition) -> dict[str, records.PartOrigin]:
+    return {
+        slot: records.PartOrigin(
+            name=chosen.registered.entry.name,
+            package=chosen.registered.package,
+            package_version=chosen.registered.version,
+            parameters=dict(chosen.parameters),
+            source_sha256=source_sha256(chosen.registered.entry.target),
+        )
+        for slot, chosen in composition.chosen.items()
+    }
+
+
+def _data(spec: str, dataset: Dataset) -> records.Data:
+    return records.Data(
+        spec=spec,
+        name=dataset.name,
+        channels=dataset.image.channels,
+        height=dataset.image.height,
+        width=dataset.image.width,
+        levels=dataset.image.levels,
+        train=len(dataset.train.images),
+        validation=len(dataset.validation.images),
+        test=len(dataset.test.images),
+        checksum=dataset.checksum,
+        binarisation=dataset.binarisation,
+    )
+
+
+def _budget(
+    state: State, batch: int, score_seconds: float, peak_memory_mb: float, parameters: int
+) -> records.Budget:
+    images = state.step * batch
+    return records.Budget(
+        images=images,
+        steps=state.step,
+        skipped=state.skipped,
+        train_seconds=state.seconds,
+        images_per_second=images / state.seconds if state.seconds else 0.0,
+        score_seconds=score_seconds,
+        peak_memory_mb=peak_memory_mb,
+        parameters=parameters,
+        stopped="budget" if state.stopped == "no" else state.stopped,
+        best_step=state.best_step,
     )
 
 

@@ -11,7 +11,7 @@ import safetensors.torch
 from tests.faults.child import Call, call
 from tests.faults.shim import Fault, How
 from tests.faults.submitters import record
-from vaebench import records, registry, runner
+from vaebench import preparing, records, registry
 from vaebench.leaderboard import submit
 from vaebench.recipes import Plan
 from vaebench.records import to_json
@@ -63,7 +63,7 @@ def _released(place: Path) -> None:
     )
     (place / "net.toml").write_text(f'compose = "{compose}"\n[settings]\nsamples = 1\nextractor = "off"\n')
     request = Plan(compose=parse(compose), settings={"extractor": "off"}).request()
-    prepared = runner.prepare(request, registry.load(), place, "cpu")
+    prepared = preparing.prepare(request, registry.load(), place, "cpu")
     model = prepared.composition.build(prepared.request.training)
     safetensors.torch.save_file(dict(model.state_dict()), place / "weights.safetensors")
 

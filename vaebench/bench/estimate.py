@@ -18,15 +18,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench import runner
+from vaebench import preparing
 from vaebench.bench.plan import Run
 from vaebench.contracts import Scored
 from vaebench.evaluation import scoring
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.likelihood import bounds, default_samples
 from vaebench.model import Vae
+from vaebench.preparing import Prepared
 from vaebench.registry import Registry
-from vaebench.runner import Prepared
 from vaebench.settings import Training
 from vaebench.training.checkpoint import Store
 from vaebench.training.loop import Trainer
@@ -64,7 +64,7 @@ def estimate(run: Run, registry: Registry, imported: float, seconds: float = 2.0
     """
     asked = run.prepared
     began = time.perf_counter()
-    prepared = runner.prepare(asked.request, registry, asked.root, asked.device.type)
+    prepared = preparing.prepare(asked.request, registry, asked.root, asked.device.type)
     start = imported + time.perf_counter() - began
     request, data = prepared.request, prepared.data
     torch.manual_seed(request.seed)
@@ -123,7 +123,7 @@ def _steps(model: Vae | PriorFit, prepared: Prepared, settings: Training, second
     train = prepared.data.train
     labels = None if train.labels is None else train.labels.to(prepared.device)
     images = train.images.to(prepared.device)
-    total = runner.total_steps(settings, len(images))
+    total = preparing.total_steps(settings, len(images))
     watch = _Watch(seconds)
     stream = Stream(images, settings.batch, prepared.request.seed, prepared.data.draw, labels)
     # A step more than is taken: the end of training would write a checkpoint.
@@ -144,7 +144,7 @@ def _scored(model: Vae, prepared: Prepared) -> int:
 def _validations(settings: Training, prepared: Prepared) -> int:
     """Validation images that are seen in all."""
     images = len(prepared.data.train.images)
-    steps = runner.total_steps(settings, images)
+    steps = preparing.total_steps(settings, images)
     if not settings.validate:
         return 0
     times = max(1, int(steps * settings.batch / images / settings.validate))

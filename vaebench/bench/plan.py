@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 
 from vaebench import data as data_room
-from vaebench import records, runner
+from vaebench import preparing, records
 from vaebench.compose import resolve
 from vaebench.contracts import Dataset, ImageShape
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.evaluation.likelihood import default_samples
+from vaebench.preparing import Prepared
 from vaebench.records import Record
 from vaebench.registry import Registry
-from vaebench.runner import Prepared
 from vaebench.runs import Request, RunFolder
 from vaebench.spec import Choice, DataSpec, Spec, check_names, parse, parse_data
 from vaebench.tracks import Entry, Track
@@ -110,7 +110,7 @@ def _prepared(
         fitted=composition.stand_in is not None,
         bound_has_k=default_samples(groups) > 1,
     )
-    return runner.settle(request, spec, dataset, registry, root, device)
+    return preparing.settle(request, spec, dataset, registry, root, device)
 
 
 def with_added(track: Track, said: str, registry: Registry, image: ImageShape) -> Entry:

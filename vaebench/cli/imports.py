@@ -57,13 +57,13 @@ def import_(
     known = registry.load()
     plan.check_names(known)
 
-    from vaebench import runner, starting
+    from vaebench import preparing, starting
     from vaebench.data import default_root
     from vaebench.runs import Base, RunFolder
     from vaebench.training.checkpoint import weights_sha256
 
     tensors = PROJECTS[project].translated(starting.read_tensors(checkpoint))
-    prepared = runner.prepare(plan.request(), known, data_root or default_root(), device)
+    prepared = preparing.prepare(plan.request(), known, data_root or default_root(), device)
     model = prepared.composition.build(prepared.request.training)
     starting.refuse_unfit(model, tensors, str(checkpoint))
     model.load_state_dict(tensors)

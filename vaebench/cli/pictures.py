@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vaebench.contracts import Group
     from vaebench.model import Vae
-    from vaebench.runner import Prepared
+    from vaebench.preparing import Prepared
     from vaebench.runs import RunFolder
 
 

@@ -59,7 +59,7 @@ def refit(
     plan = recipes.Plan(settings=recipes.key_values(settings))
     fit, protocol = plan.refit()
 
-    from vaebench import runner, starting
+    from vaebench import preparing, runner, starting
 
     folder = RunFolder(base)
     request = folder.request()
@@ -72,5 +72,5 @@ def refit(
         seed=request.seed if seed is None else seed,
         base=starting.base_of(folder, frozen=True),
     )
-    prepared = runner.prepare(asked, known, data_root or default_root(), device)
+    prepared = preparing.prepare(asked, known, data_root or default_root(), device)
     start(prepared, out, resume, progress, as_json, known, lambda made: runner.take_rest(folder, made))

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vaebench.contracts import Dataset
+    from vaebench.preparing import Prepared
     from vaebench.recipes import Plan
     from vaebench.records import Record
     from vaebench.registry import Registry
-    from vaebench.runner import Prepared
     from vaebench.runs import Request, RunFolder
 
 
@@ -112,7 +112,7 @@ def _run(
     progress: str,
     as_json: bool,
 ) -> None:
-    from vaebench import runner
+    from vaebench import preparing
     from vaebench.data import default_root
     from vaebench.runs import RunFolder
 
@@ -123,12 +123,12 @@ def _run(
             raise UsageError(
                 "--resume --out RUN goes on with what RUN was asked; leave the other options out"
             )
-        prepared = runner.prepare(RunFolder(out).request(), known, root, device)
+        prepared = preparing.prepare(RunFolder(out).request(), known, root, device)
     elif base is not None:
         _run_from(RunFolder(base), known, plan, root, out, resume, device, progress, as_json)
         return
     else:
-        prepared = runner.prepare(plan.request(), known, root, device)
+        prepared = preparing.prepare(plan.request(), known, root, device)
     start(prepared, out, resume, progress, as_json, known)
 
 
@@ -145,10 +145,10 @@ def _run_from(
 ) -> None:
     import msgspec
 
-    from vaebench import runner, starting
+    from vaebench import preparing, starting
 
     request = msgspec.structs.replace(plan.request(), base=starting.base_of(base, frozen=False))
-    prepared = runner.prepare(request, known, root, device)
+    prepared = preparing.prepare(request, known, root, device)
     starting.check(base, prepared.composition.build(request.training), prepared.data.image)
     start(prepared, out, resume, progress, as_json, known, lambda made: starting.keep(base, made))
 

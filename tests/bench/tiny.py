@@ -1,0 +1,92 @@
+"""A tiny track, planned and done in this process."""
+
+from pathlib import Path
+from typing import Any
+
+from vaebench import registry, runner, tracks
+from vaebench.bench.children import Status
+from vaebench.bench.plan import Plan, plan
+from vaebench.bench.work import Work
+from vaebench.cli.progress import Lines
+from vaebench.contracts import ImageShape
+from vaebench.errors import VaebenchError
+from vaebench.runs import RunFolder
+
+KNOWN = registry.load()
+
+DIGITS = ImageShape(1, 8, 8, 17)
+
+TINY = "enc=mlp,enc.hidden=8,latent=gaussian,latent.dim=2,prior=normal,dec=mlp,dec.hidden=8,lik=categorical"
+
+CODED = (
+    "enc=conv,enc.width=4,latent=ema-vq,latent.codes=4,latent.dim=2,"
+    "prior=pixelcnn,prior.width=4,prior.layers=1,dec=conv,dec.width=4,lik=categorical"
+)
+
+TRACK = f"""
+summary = "a tiny track"
+data = "digits"
+seeds = [0, 1]
+base = "{TINY}"
+[budget]
+images = 64
+batch = 16
+lr = 1e-3
+[scoring]
+samples = 2
+extractor = "off"
+[fit]
+images = 32
+batch = 16
+[[entries]]
+compose = "{TINY}"
+why = "tiny"
+"""
+
+ENDLESS = TRACK.replace("images = 64", "images = 100000000")
+
+AGAIN = f'[[entries]]\ncompose = "{TINY.replace("dim=2", "dim=3")}"\nwhy = "tiny, one more"\n'
+
+LOST = '[[entries]]\ncompose = "latent=nosuch"\nwhy = "a part that is not installed"\n'
+
+
+class InProcess:
+    """A child that runs here, quickly; as many of them as there were are counted."""
+
+    started = 0
+
+    def __init__(self, status: Status, words: list[str], threads: int | None) -> None:
+        self.status = status
+        type(self).started += 1
+
+    def wait(self) -> int:
+        prepared, folder = self.status.run.prepared, RunFolder(self.status.run.folder)
+        if folder.request_file.exists() and folder.request() != prepared.request:
+            self.status.tell("vaebench: it holds another run\n")
+            return 2
+        try:
+            with folder.locked():
+                runner.run(prepared, folder, KNOWN, Lines())
+        except VaebenchError as error:
+            return error.exit_code
+        return 0
+
+    def ask_to_end(self) -> None:
+        pass
+
+    def end(self, deadline: float) -> None:
+        pass
+
+
+def planned(folder: Path, text: str = TRACK, **asked: Any) -> Plan:
+    path = folder / "tiny.toml"
+    path.write_text(text)
+    return plan(tracks.read(path), KNOWN, folder / "runs", folder, "cpu", **asked)
+
+
+def bench(folder: Path, text: str = TRACK, board: Path | None = None, **asked: Any) -> Work:
+    return Work(planned(folder, text, **asked), board, folder, "cpu")
+
+
+def states(work: Work) -> list[str]:
+    return [status.state for status in work.statuses]
