@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import msgspec
 import pytest
 
 from tests.bench.tiny import (
@@ -20,13 +21,14 @@ from tests.bench.tiny import (
     states,
 )
 from tests.command import call
-from vaebench import records
+from vaebench import leaderboard, records
 from vaebench.bench import work as work_room
 from vaebench.bench.clock import Clock, cost
 from vaebench.bench.estimate import estimate
 from vaebench.bench.work import ELSEWHERE, Work
 from vaebench.errors import DamagedError, DivergedError, VaebenchError
 from vaebench.runs import RunFolder
+from vaebench.sealed import seal
 
 
 def test_what_is_there_is_skipped_in_the_folders_or_on_the_board(tmp_path: Path) -> None:
@@ -184,3 +186,28 @@ def test_the_verb(
     ]:
         assert call(*words) == 2
         assert said in capsys.readouterr().err
+
+
+def test_what_ran_with_other_code_is_done_again_when_asked(
+    tmp_path: Path, in_process: type[InProcess]
+) -> None:
+    board = tmp_path / "boards"
+    first = bench(tmp_path, board=board, seeds=[0])
+    first.go()
+    (run,) = planned(tmp_path, seeds=[0]).runs
+    (fresh,) = (board / "records").iterdir()
+    made = records.read(fresh)
+    other = {**made.parts, "enc": msgspec.structs.replace(made.parts["enc"], source_sha256="0" * 64)}
+    changed = seal(records.to_json(msgspec.structs.replace(made, parts=other)))
+    fresh.unlink()
+    RunFolder(run.folder).record.write_bytes(changed)
+    leaderboard.submit(RunFolder(run.folder).record, board)
+    plain = bench(tmp_path, board=board, seeds=[0])
+    assert states(plain) == ["skipped"]
+    again = Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", again=True)
+    again.go()
+    assert (states(again), in_process.started) == (["done"], 2)
+    aside = run.folder.with_name(f"{run.folder.name}.stale1")
+    assert RunFolder(aside).record.read_bytes() == changed, "nothing is lost"
+    assert len(list((board / "records").iterdir())) == 2
+    assert states(Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", again=True)) == ["skipped"]

@@ -1,6 +1,6 @@
 """A track -> its runs: every entry and seed as a canonical request, and what is there already."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from vaebench.preparing import Prepared
 from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.runs import Request, RunFolder
+from vaebench.sources import source_sha256
 from vaebench.spec import Choice, DataSpec, Spec, check_names, parse, parse_data
 from vaebench.tracks import Entry, Track
 
@@ -161,6 +162,16 @@ def answers(record: Record, request: Request, data_checksum: str) -> bool:
     )
 
 
+def is_stale(record: Record, run: Run) -> bool:
+    """Whether the code of a part has changed since a record was made."""
+    chosen = run.prepared.composition.chosen
+    return any(
+        slot in chosen
+        and part.source_sha256 not in (None, source_sha256(chosen[slot].registered.entry.target))
+        for slot, part in record.parts.items()
+    )
+
+
 def finished(run: Run) -> Record | None:
     """The record in a run's own folder, where it answers the run's request; None where it is to be run."""
     folder = RunFolder(run.folder)
@@ -172,8 +183,10 @@ def finished(run: Run) -> Record | None:
     return None
 
 
-def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record]:
-    """Folder -> the record among those found that answers its run's request."""
+def submitted(
+    runs: Iterable[Run], found: Iterable[Record], counts: Callable[[Record, Run], bool]
+) -> dict[Path, Record]:
+    """Folder -> the record among those found that counts and answers its run's request."""
     by_key: dict[tuple[str, str, int], list[Record]] = {}
     for record in found:
         by_key.setdefault((record.composition, record.data.spec, record.seed), []).append(record)
@@ -181,6 +194,6 @@ def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record
     for run in runs:
         asked = run.request
         for record in by_key.get((asked.compose, asked.data, asked.seed), ()):
-            if answers(record, asked, run.prepared.data.checksum):
+            if answers(record, asked, run.prepared.data.checksum) and counts(record, run):
                 there[run.folder] = record
     return there

@@ -4,12 +4,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
 
 from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
-from vaebench.bench.plan import Plan, finished, submitted
+from vaebench.bench.plan import Plan, Run, finished, is_stale, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
 from vaebench.records import Record
 from vaebench.runs import RunFolder
@@ -24,6 +25,7 @@ class Work:
 
     :param board: the folder of leaderboards: a record there that answers a run's request counts as done, and
         every record that is made is submitted; None: neither
+    :param again: what is there counts only if the code of its parts has not changed since
     """
 
     def __init__(
@@ -33,9 +35,10 @@ class Work:
         data_root: Path | None,
         device: str,
         jobs: int = 1,
+        again: bool = False,
     ) -> None:
         self.plan, self.board = plan, board
-        self.data_root, self.device, self.jobs = data_root, device, jobs
+        self.data_root, self.device, self.jobs, self.again = data_root, device, jobs, again
         self.statuses = [Status(run) for run in plan.runs]
         self._unsubmitted: list[Path] = []
         self._left: deque[Status] = deque()
@@ -48,15 +51,22 @@ class Work:
 
     def _look(self) -> None:
         """See what is there: in the runs' own folders, then on the board."""
-        known = submitted(self.plan.runs, self._on_the_board())
+        known = submitted(self.plan.runs, self._on_the_board(), self._counts)
         for status in self.statuses:
-            own = finished(status.run)
+            own = self._finished(status.run)
             found = own or known.get(status.run.folder)
             if own is not None and status.run.folder not in known:
                 self._unsubmitted.append(status.run.folder)
             if found is not None:
                 _settle(status, found, "skipped")
         self._left = deque(status for status in self.statuses if status.state == "missing")
+
+    def _finished(self, run: Run) -> Record | None:
+        found = finished(run)
+        return found if found is not None and self._counts(found, run) else None
+
+    def _counts(self, record: Record, run: Run) -> bool:
+        return not (self.again and is_stale(record, run))
 
     def _on_the_board(self) -> Sequence[Record]:
         """Its records; what is damaged there is said now, before hours of training."""
@@ -159,9 +169,11 @@ class Work:
     def _do(self, status: Status) -> None:
         """Do one run to its end, unless another process did it meanwhile."""
         run = status.run
-        if (there := finished(run)) is not None:
+        if (there := self._finished(run)) is not None:
             self._end(status, there)
             return
+        if self.again and finished(run) is not None:
+            _set_aside(run.folder)
         threads = max(1, (os.cpu_count() or 1) // self.jobs) if self.jobs > 1 else None
         with self._lock:
             if self._stop.is_set():
@@ -192,6 +204,12 @@ class Work:
     def _submit(self, folder: Path) -> None:
         if self.board is not None:
             leaderboard.submit(RunFolder(folder).record, self.board)
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep a run that is done again under another name."""
+    names = (folder.with_name(f"{folder.name}.stale{number}") for number in count(1))
+    folder.rename(next(name for name in names if not name.exists()))
 
 
 def _settle(status: Status, record: Record, good: State) -> None:

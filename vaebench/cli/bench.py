@@ -51,6 +51,9 @@ def _seeds(context: click.Context, parameter: click.Parameter, said: str | None)
 )
 @click.option("--only", default="", metavar="TEXT", help="Entries whose composition contains TEXT.")
 @click.option("--seeds", callback=_seeds, metavar="0,1,...", help="In place of the track's.")
+@click.option(
+    "--stale", is_flag=True, help="Do again what ran with other code of its parts than is installed."
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--dry-run", is_flag=True, help="Estimate the time of what is missing, and stop.")
 @click.option("--commands", is_flag=True, help="Print the commands of what is missing, and stop.")
@@ -64,6 +67,7 @@ def bench(
     added: tuple[str, ...],
     only: str,
     seeds: tuple[int, ...],
+    stale: bool,
     jobs: int,
     dry_run: bool,
     commands: bool,
@@ -102,7 +106,7 @@ def bench(
     for refused in planned.refused:
         click.echo(f"cannot be run: {refused.entry.compose}: {refused.why}", err=True)
     place = board or (_BOARD if _BOARD.is_dir() else None)
-    work = Work(planned, place, data_root, device, jobs)
+    work = Work(planned, place, data_root, device, jobs, stale)
     if commands or dry_run:
         _foretell(work, dry_run, as_json)
         return
