@@ -165,10 +165,9 @@ def answers(record: Record, request: Request, data_checksum: str) -> bool:
 def is_stale(record: Record, run: Run) -> bool:
     """Whether the code of a part has changed since a record was made."""
     chosen = run.prepared.composition.chosen
+    ran = {slot: part.source_sha256 for slot, part in record.parts.items() if slot in chosen}
     return any(
-        slot in chosen
-        and part.source_sha256 not in (None, source_sha256(chosen[slot].registered.entry.target))
-        for slot, part in record.parts.items()
+        code not in (None, source_sha256(chosen[slot].registered.entry.target)) for slot, code in ran.items()
     )
 
 
