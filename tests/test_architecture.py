@@ -32,7 +32,7 @@ ALLOWED = {
     "spec": {"errors", "parameters", "registry"},
     "tables": {"errors", "registry"},
     "records": {"errors", "sealed", "settings"},
-    "sources": set(),
+    "sources": {"registry", "spec"},
     "leaderboard": {"errors", "files", "locks", "records", "tables"},
     "runs": {"errors", "files", "locks", "sealed", "settings", "spec"},
     "recipes": {"errors", "parameters", "registry", "runs", "settings", "spec", "tables"},

@@ -15,6 +15,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from vaebench.registry import Registry
+from vaebench.spec import SLOTS
+
 _OWN = "vaebench"
 
 
@@ -96,3 +99,13 @@ def _code(text: str, tree: ast.Module) -> Iterator[str]:
 
 def _may_document(node: ast.AST) -> bool:
     return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def installed(registry: Registry) -> dict[tuple[str, str, str], str]:
+    """Slot, name and package of every installed part -> the hash of its code, where that can be read."""
+    found = {
+        (slot, each.entry.name, each.package): source_sha256(each.entry.target)
+        for slot, kind in SLOTS.items()
+        for each in registry.entries(kind)
+    }
+    return {part: known for part, known in found.items() if known is not None}

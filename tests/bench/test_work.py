@@ -29,6 +29,7 @@ from vaebench.bench.work import ELSEWHERE, Work
 from vaebench.errors import DamagedError, DivergedError, VaebenchError
 from vaebench.runs import RunFolder
 from vaebench.sealed import seal
+from vaebench.sources import installed
 
 
 def test_what_is_there_is_skipped_in_the_folders_or_on_the_board(tmp_path: Path) -> None:
@@ -188,6 +189,9 @@ def test_the_verb(
         assert said in capsys.readouterr().err
 
 
+CURRENT = installed(KNOWN)
+
+
 def test_what_ran_with_other_code_is_done_again_when_asked(
     tmp_path: Path, in_process: type[InProcess]
 ) -> None:
@@ -204,10 +208,15 @@ def test_what_ran_with_other_code_is_done_again_when_asked(
     leaderboard.submit(RunFolder(run.folder).record, board)
     plain = bench(tmp_path, board=board, seeds=[0])
     assert states(plain) == ["skipped"]
-    again = Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", again=True)
+    again = Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", current=CURRENT, again=True)
     again.go()
     assert (states(again), in_process.started) == (["done"], 2)
     aside = run.folder.with_name(f"{run.folder.name}.stale1")
     assert RunFolder(aside).record.read_bytes() == changed, "nothing is lost"
     assert len(list((board / "records").iterdir())) == 2
-    assert states(Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", again=True)) == ["skipped"]
+    assert states(
+        Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", current=CURRENT, again=True)
+    ) == ["skipped"]
+    again.regenerate()
+    assert leaderboard.check(board, CURRENT).changed == [], "the pages say what is stale"
+    assert len(leaderboard.check(board, CURRENT).stale) == 1

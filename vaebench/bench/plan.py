@@ -16,7 +16,6 @@ from vaebench.preparing import Prepared
 from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.runs import Request, RunFolder
-from vaebench.sources import source_sha256
 from vaebench.spec import Choice, DataSpec, Spec, check_names, parse, parse_data
 from vaebench.tracks import Entry, Track
 
@@ -162,15 +161,6 @@ def answers(record: Record, request: Request, data_checksum: str) -> bool:
     )
 
 
-def is_stale(record: Record, run: Run) -> bool:
-    """Whether the code of a part has changed since a record was made."""
-    chosen = run.prepared.composition.chosen
-    ran = {slot: part.source_sha256 for slot, part in record.parts.items() if slot in chosen}
-    return any(
-        code not in (None, source_sha256(chosen[slot].registered.entry.target)) for slot, code in ran.items()
-    )
-
-
 def finished(run: Run) -> Record | None:
     """The record in a run's own folder, where it answers the run's request; None where it is to be run."""
     folder = RunFolder(run.folder)
@@ -183,7 +173,7 @@ def finished(run: Run) -> Record | None:
 
 
 def submitted(
-    runs: Iterable[Run], found: Iterable[Record], counts: Callable[[Record, Run], bool]
+    runs: Iterable[Run], found: Iterable[Record], counts: Callable[[Record], bool]
 ) -> dict[Path, Record]:
     """Folder -> the record among those found that counts and answers its run's request."""
     by_key: dict[tuple[str, str, int], list[Record]] = {}
@@ -193,6 +183,6 @@ def submitted(
     for run in runs:
         asked = run.request
         for record in by_key.get((asked.compose, asked.data, asked.seed), ()):
-            if answers(record, asked, run.prepared.data.checksum) and counts(record, run):
+            if answers(record, asked, run.prepared.data.checksum) and counts(record):
                 there[run.folder] = record
     return there

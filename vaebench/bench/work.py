@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
+from types import MappingProxyType
 
 from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
-from vaebench.bench.plan import Plan, Run, finished, is_stale, submitted
+from vaebench.bench.plan import Plan, Run, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
+from vaebench.leaderboard.provenance import Current, changed
 from vaebench.records import Record
 from vaebench.runs import RunFolder
 
@@ -25,6 +27,7 @@ class Work:
 
     :param board: the folder of leaderboards: a record there that answers a run's request counts as done, and
         every record that is made is submitted; None: neither
+    :param current: the code of the parts that are installed
     :param again: what is there counts only if the code of its parts has not changed since
     """
 
@@ -35,10 +38,12 @@ class Work:
         data_root: Path | None,
         device: str,
         jobs: int = 1,
+        current: Current = MappingProxyType({}),
         again: bool = False,
     ) -> None:
         self.plan, self.board = plan, board
-        self.data_root, self.device, self.jobs, self.again = data_root, device, jobs, again
+        self.data_root, self.device, self.jobs = data_root, device, jobs
+        self.current, self.again = current, again
         self.statuses = [Status(run) for run in plan.runs]
         self._unsubmitted: list[Path] = []
         self._left: deque[Status] = deque()
@@ -63,10 +68,10 @@ class Work:
 
     def _finished(self, run: Run) -> Record | None:
         found = finished(run)
-        return found if found is not None and self._counts(found, run) else None
+        return found if found is not None and self._counts(found) else None
 
-    def _counts(self, record: Record, run: Run) -> bool:
-        return not (self.again and is_stale(record, run))
+    def _counts(self, record: Record) -> bool:
+        return not (self.again and changed(record, self.current))
 
     def _on_the_board(self) -> Sequence[Record]:
         """Its records; what is damaged there is said now, before hours of training."""
@@ -104,7 +109,7 @@ class Work:
     def regenerate(self) -> None:
         """Write the board's pages anew."""
         if self.board is not None and (self.board / leaderboard.RECORDS).is_dir():
-            leaderboard.regenerate(self.board)
+            leaderboard.regenerate(self.board, self.current)
 
     def verdict(self) -> None:
         """Raise for the worst that happened: a run that failed or could not begin, then one that diverged."""

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> Tensor:
     """``torch.nn.functional.conv2d``, (B, inputs, H, W) -> (B, outputs, H, W), the bias added after.
 
-    On processors the gradient of a bias that is the convolution's own takes as long as half that of its
-    weight; as a sum of the map's gradient it is all but free.
+    On processors the gradient of the convolution's own bias costs a share of that of its weight; as a sum of
+    the map's gradient it is all but free.
     """
     h = F.conv2d(x, weight, padding=padding)
     return h if bias is None else h.add_(bias[:, None, None])

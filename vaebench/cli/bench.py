@@ -98,13 +98,14 @@ def bench(
     from vaebench.bench.work import Work
     from vaebench.cli.benchtable import Display
     from vaebench.data import default_root
+    from vaebench.sources import installed
 
     root, folder = data_root or default_root(), out or Path("runs") / said.name
     planned = plan(said, known, folder, root, device, added, only, seeds)
     for refused in planned.refused:
         click.echo(f"cannot be run: {refused.entry.compose}: {refused.why}", err=True)
     place = board or (_BOARD if _BOARD.is_dir() else None)
-    work = Work(planned, place, data_root, device, jobs, stale)
+    work = Work(planned, place, data_root, device, jobs, installed(known), stale)
     if commands or dry_run:
         _foretell(work, dry_run, as_json)
         return

@@ -32,10 +32,12 @@ def leaderboard(check: bool, root: Path) -> None:
     where the parts are installed that the records are of.
     """
     from vaebench import leaderboard as room
+    from vaebench import registry
+    from vaebench.sources import installed
 
     if not (root / "records").is_dir():
         raise UsageError(f"{root / 'records'} is no folder; vaebench submit RUN makes it")
-    changed, stale = (room.check if check else room.regenerate)(root, _installed())
+    changed, stale = (room.check if check else room.regenerate)(root, installed(registry.load()))
     for line in stale:
         click.echo(f"stale: {line}", err=True)
     names = [path.relative_to(root).as_posix() for path in changed]
@@ -45,20 +47,6 @@ def leaderboard(check: bool, root: Path) -> None:
     elif names:
         wrong = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else "")
         raise VaebenchError(f"{wrong} differ from the records; run: vaebench leaderboard --root {root}")
-
-
-def _installed() -> dict[tuple[str, str, str], str]:
-    """Slot, name and package of every installed part -> the hash of its code."""
-    from vaebench import registry
-    from vaebench.sources import source_sha256
-    from vaebench.spec import SLOTS
-
-    found = {
-        (slot, each.entry.name, each.package): source_sha256(each.entry.target)
-        for slot, kind in SLOTS.items()
-        for each in registry.load().entries(kind)
-    }
-    return {part: known for part, known in found.items() if known is not None}
 
 
 @click.command()
