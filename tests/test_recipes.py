@@ -44,9 +44,14 @@ def test_layouts_are_shipped_recipes() -> None:
         assert set(project.layouts.values()) <= set(SHIPPED)
 
 
-def test_a_recipe_by_name_or_path(tmp_path: Path) -> None:
+def test_a_recipe_by_name_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "vae-mnist"
     assert recipes.find(str(own)) == own
     assert recipes.find("mine.toml") == Path("mine.toml")
+    monkeypatch.chdir(tmp_path)
+    Path("mine").write_text("")
+    assert recipes.find("mine") == Path("mine")
+    with pytest.raises(UsageError, match="neither a file"):
+        recipes.find("m" * 5000)
     with pytest.raises(UsageError, match=r"neither a file nor a shipped recipe; .*did you mean vae-mnist\?"):
         recipes.find("vea-mnist")

@@ -53,8 +53,6 @@ def settle(
         training = msgspec.structs.replace(training, epochs=dataset.epochs)
     if training.lr is None:
         training = msgspec.structs.replace(training, lr=dataset.lr)
-    if training.compile:
-        check_compiler(where)
     model = composition.build(training)  # a constructor may refuse what it was given
     canonical = Request(
         compose=str(composition.spec),
@@ -80,6 +78,15 @@ def _fitting(request: Request, composition: Composition, dataset: Dataset) -> Tr
     if fitting.steps is None and fitting.epochs is None:
         fitting = msgspec.structs.replace(fitting, epochs=dataset.epochs)
     return fitting
+
+
+def check_trainable(prepared: Prepared) -> None:
+    """UsageError where training asks for what is not installed; a finished run can be opened without."""
+    request = prepared.request
+    frozen = request.base is not None and request.base.frozen
+    asked = (None if frozen else request.training, request.fitting)
+    if any(settings is not None and settings.compile for settings in asked):
+        check_compiler(prepared.device)
 
 
 def total_steps(training: Training, images: int) -> int:

@@ -55,7 +55,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, Meta(description="compute activations again for the gradient: less memory, more time")
     ] = False
     compile: Annotated[
-        bool, Meta(description="compile repeated blocks: minutes at the start, then faster steps")
+        bool,
+        Meta(description="compile deep networks' blocks: minutes at first, then faster steps"),
     ] = False
     shift: (
         Annotated[float, Meta(description="the encoder sees (x - shift) / scale; default: -1 to 1")] | None

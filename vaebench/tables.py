@@ -25,7 +25,7 @@ def find(said: str, known: dict[str, Path], what: str) -> Path:
     if said in known:
         return known[said]
     path = Path(said)
-    if path.suffix == ".toml" or "/" in said or os.sep in said or path.exists():
+    if path.suffix == ".toml" or "/" in said or os.sep in said or os.path.exists(said):
         return path
     there = f"those are {', '.join(known)}{nearest(said, known)}"
     raise UsageError(f"{one_line(said)} is neither a file nor a shipped {what}; {there}")

@@ -1,9 +1,10 @@
 """Benches: what is there is skipped, what fails stops nothing, what was killed goes on."""
 
 import json
+import shutil
 import time
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import msgspec
 import pytest
@@ -33,8 +34,6 @@ from vaebench.sources import installed
 
 
 def test_what_is_there_is_skipped_in_the_folders_or_on_the_board(tmp_path: Path) -> None:
-    import shutil
-
     board = tmp_path / "boards"
     first = bench(tmp_path, board=board)
     first.go()
@@ -127,6 +126,38 @@ def test_so_many_runs_at_a_time_as_jobs_and_each_once(
     assert work.statuses[0].line == "ended with exit code 1"
 
 
+def test_an_interrupted_bench_ends_what_does_not_end_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = Event()
+    asked: list[str] = []
+
+    class Stubborn(InProcess):
+        def wait(self) -> int:
+            over.wait(60)
+            return -9
+
+        def ask_to_end(self) -> None:
+            asked.append("asked")
+
+        def end(self, deadline: float) -> None:
+            asked.append("ended")
+            assert deadline > time.monotonic()
+            over.set()
+
+    def interrupted(seconds: float) -> None:
+        if Stubborn.started == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(work_room, "Child", Stubborn)
+    monkeypatch.setattr(work_room.time, "sleep", interrupted)
+    work = Work(planned(tmp_path), None, tmp_path, "cpu", jobs=2)
+    with pytest.raises(KeyboardInterrupt):
+        work.go()
+    assert asked == ["asked", "asked", "ended", "ended"]
+    assert states(work) == ["missing", "missing"]
+
+
 def test_the_time_left_is_that_of_what_has_not_ended(tmp_path: Path) -> None:
     work = bench(tmp_path, TRACK + AGAIN)
     assert Clock(work.statuses).total(work.statuses, 1) is None, "nothing is known yet"
@@ -214,9 +245,30 @@ def test_what_ran_with_other_code_is_done_again_when_asked(
     aside = run.folder.with_name(f"{run.folder.name}.stale1")
     assert RunFolder(aside).record.read_bytes() == changed, "nothing is lost"
     assert len(list((board / "records").iterdir())) == 2
-    assert states(
-        Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", current=CURRENT, again=True)
-    ) == ["skipped"]
-    again.regenerate()
+    third = Work(planned(tmp_path, seeds=[0]), board, tmp_path, "cpu", current=CURRENT, again=True)
+    assert states(third) == ["skipped"]
+    fresh, stale = sorted(
+        (board / "records").iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True
+    )
+    fresh.unlink()
+    shutil.rmtree(run.folder)
+    aside.rename(run.folder)
+    words = [
+        "bench",
+        tmp_path / "tiny.toml",
+        "--seeds",
+        "0",
+        "--out",
+        tmp_path / "runs",
+        "--data-root",
+        tmp_path,
+    ]
+    words += ["--leaderboard", board, "--device", "cpu"]
+    assert call(*words) == 0
+    assert in_process.started == 2
+    assert call(*words, "--stale", "--commands") == 2
+    assert call(*words, "--stale") == 0
+    assert in_process.started == 3
+    assert stale.exists()
     assert leaderboard.check(board, CURRENT).changed == [], "the pages say what is stale"
     assert len(leaderboard.check(board, CURRENT).stale) == 1

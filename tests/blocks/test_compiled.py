@@ -1,15 +1,20 @@
 """Compiled segments change nothing but time: values, gradients, running statistics."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.command import call
+from vaebench import preparing
+from vaebench.blocks import compiled as room
 from vaebench.blocks.compiled import compiled, compiling
 from vaebench.blocks.recompute import recomputed
+from vaebench.errors import UsageError
 
 
 class Segment(nn.Module):
@@ -42,11 +47,11 @@ def test_a_compiled_step_is_the_step() -> None:
     x = torch.randn(3, 2, 4, 4, dtype=torch.float64)
     plain, other = Segment().double(), Segment().double()
     other.load_state_dict(plain.state_dict())
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     for again in (False, True):
         for a, b in zip(step(plain, x, False, again), step(other, x, True, again), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
-    with compiling(True):
-        assert compiled(other) is not other, "it was compiled at all"
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before, "it was compiled at all"
 
 
 def test_nothing_is_compiled_unless_asked_for_and_never_a_module_with_hooks() -> None:
@@ -67,3 +72,34 @@ def test_without_a_compiler_a_run_is_refused_before_it_begins(
     assert call("run", *words) == 2
     assert "compile=true needs a C++ compiler, and there is no nosuch++ here" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_the_setting_compiles_the_segments_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str] = []
+
+    def compile_nothing(code: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        seen.append(code.__qualname__)
+        return code
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    room._compiled.cache_clear()
+    deep = "enc=resnet,enc.width=4,latent=topdown,latent.z_channels=1,dec=resnet,dec.width=4"
+    scored = ["--set", "samples=1", "--set", "extractor=off", "--device", "cpu"]
+    words = ["--compose", deep, "--steps", 2, *scored]
+    monkeypatch.setattr(preparing, "check_compiler", lambda device: None)
+    try:
+        assert call("run", *words, "--out", tmp_path / "plain") == 0
+        assert seen == []
+        assert call("run", *words, "--set", "compile=true", "--out", tmp_path / "run") == 0
+    finally:
+        room._compiled.cache_clear()
+    assert set(seen) == {"Sequential.forward", "TopDownBlock.both", "TopDownBlock.update"}
+    assert len(seen) == 3, "each once, whatever the number of blocks"
+    monkeypatch.setattr(preparing, "check_compiler", refuse)
+    assert call("eval", tmp_path / "run", *scored) == 0, "what is trained is opened without a compiler"
+
+
+def refuse(device: torch.device) -> None:
+    raise UsageError("no compiler")

@@ -79,7 +79,7 @@ def command(run: Run, data_root: Path | None, device: str) -> list[str]:
 
 
 class Child:
-    """A process that does a run; in a session of its own, so that Ctrl-C reaches it only through ``stop``.
+    """A process that does a run; in a session of its own, so that Ctrl-C reaches it through this alone.
 
     If this process dies, the child ends at the next line of progress that it cannot write.
     """

@@ -177,8 +177,11 @@ class Work:
         if (there := self._finished(run)) is not None:
             self._end(status, there)
             return
-        if self.again and finished(run) is not None:
-            _set_aside(run.folder)
+        try:
+            self._set_aside(run)
+        except InUseError:
+            self._wait_for_other(status)
+            return
         threads = max(1, (os.cpu_count() or 1) // self.jobs) if self.jobs > 1 else None
         with self._lock:
             if self._stop.is_set():
@@ -201,6 +204,16 @@ class Work:
             status.line = status.line or f"ended with exit code {code}"
             self.ended(status)
 
+    def _set_aside(self, run: Run) -> None:
+        """Keep a finished run that is done again under another name."""
+        if not self.again or finished(run) is None:
+            return
+        with RunFolder(run.folder).locked():
+            if finished(run) is None or self._finished(run) is not None:
+                return  # another process has been here
+            names = (run.folder.with_name(f"{run.folder.name}.stale{number}") for number in count(1))
+            run.folder.rename(next(name for name in names if not name.exists()))
+
     def _end(self, status: Status, record: Record) -> None:
         _settle(status, record, "done")
         self._submit(status.run.folder)
@@ -209,12 +222,6 @@ class Work:
     def _submit(self, folder: Path) -> None:
         if self.board is not None:
             leaderboard.submit(RunFolder(folder).record, self.board)
-
-
-def _set_aside(folder: Path) -> None:
-    """Keep a run that is done again under another name."""
-    names = (folder.with_name(f"{folder.name}.stale{number}") for number in count(1))
-    folder.rename(next(name for name in names if not name.exists()))
 
 
 def _settle(status: Status, record: Record, good: State) -> None:

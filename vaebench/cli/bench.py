@@ -51,7 +51,7 @@ def _seeds(context: click.Context, parameter: click.Parameter, said: str | None)
 )
 @click.option("--only", default="", metavar="TEXT", help="Entries whose composition contains TEXT.")
 @click.option("--seeds", callback=_seeds, metavar="0,1,...", help="In place of the track's.")
-@click.option("--stale", is_flag=True, help="Do again what ran with other code of its parts.")
+@click.option("--stale", is_flag=True, help="Do again what was finished with other code of its parts.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--dry-run", is_flag=True, help="Estimate the time of what is missing, and stop.")
 @click.option("--commands", is_flag=True, help="Print the commands of what is missing, and stop.")
@@ -86,6 +86,8 @@ def bench(
     """
     from vaebench import tracks
 
+    if stale and commands:
+        raise UsageError("--stale sets finished runs aside as it goes, which commands alone do not")
     said = tracks.read(tracks.find(track))
     from vaebench import registry
     from vaebench.spec import check_names, parse
@@ -133,9 +135,8 @@ def _foretell(work: "Work", dry_run: bool, as_json: bool) -> None:
     rows = estimates(work)
     total = sum(row["total"] * row["runs"] for row in rows)
     if as_json:
-        _echo(
-            {"entries": rows, "seconds": total / work.jobs, "commands": [shlex.join(words) for words in said]}
-        )
+        listed = {} if work.again else {"commands": [shlex.join(words) for words in said]}
+        _echo({"entries": rows, "seconds": total / work.jobs, **listed})
         return
     for row in rows:
         parts = "  ".join(f"{part} {row[part]:7.0f}" for part in ("start", "training", "fit", "scoring"))

@@ -168,9 +168,12 @@ def start(
     """
     from vaebench import records, runner
     from vaebench.cli.progress import reporter
+    from vaebench.preparing import check_trainable
     from vaebench.runs import RunFolder
 
     folder = RunFolder(out or Path("runs") / prepared.request.folder_name)
+    if not folder.record.exists():
+        check_trainable(prepared)
     with folder.locked():
         finished = _existing(folder, prepared.request, resume)
         before(folder)

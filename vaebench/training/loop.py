@@ -140,8 +140,6 @@ class Trainer(Generic[M]):
         """Train to the end of the budget, of patience, or of the finite numbers; returns the final state."""
         state, settings = self.state, self.settings
         self.model.train()
-        if settings.compile:
-            self.reporter.say("compiling: the first steps take minutes")
         self.reporter.start(state.step, self.total, self.model.image.dims, state.step * settings.batch)
         per_validation = settings.validate * len(self.stream.images) / settings.batch
         began = saved = time.monotonic()
