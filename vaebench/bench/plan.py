@@ -1,6 +1,6 @@
 """A track -> its runs: every entry and seed as a canonical request, and what is there already."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,10 +172,8 @@ def finished(run: Run) -> Record | None:
     return None
 
 
-def submitted(
-    runs: Iterable[Run], found: Iterable[Record], counts: Callable[[Record], bool]
-) -> dict[Path, Record]:
-    """Folder -> the record among those found that counts and answers its run's request."""
+def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record]:
+    """Folder -> the record among those found that answers its run's request."""
     by_key: dict[tuple[str, str, int], list[Record]] = {}
     for record in found:
         by_key.setdefault((record.composition, record.data.spec, record.seed), []).append(record)
@@ -183,6 +181,6 @@ def submitted(
     for run in runs:
         asked = run.request
         for record in by_key.get((asked.compose, asked.data, asked.seed), ()):
-            if answers(record, asked, run.prepared.data.checksum) and counts(record):
+            if answers(record, asked, run.prepared.data.checksum):
                 there[run.folder] = record
     return there

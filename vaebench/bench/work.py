@@ -56,7 +56,7 @@ class Work:
 
     def _look(self) -> None:
         """See what is there: in the runs' own folders, then on the board."""
-        known = submitted(self.plan.runs, self._on_the_board(), self._counts)
+        known = submitted(self.plan.runs, filter(self._counts, self._on_the_board()))
         for status in self.statuses:
             own = self._finished(status.run)
             found = own or known.get(status.run.folder)

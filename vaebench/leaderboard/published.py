@@ -71,9 +71,10 @@ def read(path: Path) -> tuple[Figure, ...]:
     """The figures in a file, none where there is no file; UsageError, in one line, for one that is unfit."""
     if not path.exists():
         return ()
-    table = tables.read(path, parse_float=Decimal)
     try:
-        figures = msgspec.convert(table, _File).figures
+        figures = msgspec.convert(tables.read(path, parse_float=Decimal), _File).figures
+    except UsageError as error:
+        raise UsageError(visible(str(error))) from None
     except msgspec.ValidationError as error:
         raise UsageError(visible(f"{path}: {error}")) from None
     for figure in figures:
