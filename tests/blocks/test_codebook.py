@@ -240,3 +240,17 @@ def test_two_processes_are_one_with_both_their_batches(tmp_path: Path) -> None:
     for key, value in book.state_dict().items():
         assert torch.allclose(given[key].double(), value.double(), rtol=1e-12), key
     assert same(fresh, other_fresh), "drawn alike in all processes"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=st.integers(0, 999), copies=st.integers(2, 40))
+def test_of_equal_codes_evaluation_takes_one_whatever_the_batch(kind: str, seed: int, copies: int) -> None:
+    """Rounding tells equal codes apart, and a distance is not rounded the same alone and in a batch."""
+    torch.manual_seed(seed)
+    book = made(kind, 2 * copies, 3).eval()
+    with torch.no_grad():
+        book.weight.copy_(torch.randn(2, 3).double().repeat(copies, 1))
+    vectors = torch.randn(9, 3).double()
+    whole = book(vectors)
+    assert whole.max() < 2, "the lowest of the equal codes"
+    assert torch.equal(torch.cat([book(one[None]) for one in vectors]), whole)

@@ -28,6 +28,13 @@ def test_nearest_is_the_nearest_and_ties_go_to_the_lowest(sizes: tuple[int, int,
 
 
 @given(SIZES)
+def test_the_first_of_equals_is_the_lowest_code_of_the_same_vector(sizes: tuple[int, int, int, int]) -> None:
+    _, codebook = integers(sizes, 1)
+    rows = codebook.tolist()
+    assert quantisation.first_of_equals(codebook).tolist() == [rows.index(row) for row in rows]
+
+
+@given(SIZES)
 def test_permuted_codes_are_permuted_results(sizes: tuple[int, int, int, int]) -> None:
     n, k, d, seed = sizes
     torch.manual_seed(seed)

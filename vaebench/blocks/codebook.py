@@ -56,14 +56,16 @@ class Codebook(nn.Module):
         self._seen: tuple[Tensor, Tensor] | None = None
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """(N, D) -> the nearest codes, int64 (N,)."""
+        """(N, D) -> the nearest codes, int64 (N,); in evaluation the lowest of those that are equal."""
         vectors = vectors.detach()
         if self.training and not self.started:
             self._start(vectors)
         codes = quantisation.nearest(vectors, self.weight)
         if self.training:
             self._seen = (vectors, codes)
-        return codes
+            return codes
+        # Codes that were revived as one vector: which of them is taken must not depend on the batch.
+        return quantisation.first_of_equals(self.weight)[codes]
 
     def _start(self, vectors: Tensor) -> None:
         """Every code becomes one of the vectors; none is taken twice before each was once."""

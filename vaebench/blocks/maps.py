@@ -8,8 +8,7 @@ from torch import Tensor, nn
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> Tensor:
     """``torch.nn.functional.conv2d``, (B, inputs, H, W) -> (B, outputs, H, W), the bias added after.
 
-    On processors the gradient of the convolution's own bias costs a share of that of its weight; as a sum of
-    the map's gradient it is all but free.
+    The gradient of a bias is then a sum of the map's, apart from the convolution's own backward pass.
     """
     h = F.conv2d(x, weight, padding=padding)
     return h if bias is None else h.add_(bias[:, None, None])

@@ -11,6 +11,8 @@ _CACHED = 2**19
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
     """argmin_k ‖z − e_k‖² = argmin_k ‖e_k‖² − 2 z·e_k, int64 (N,); ties go to the lowest code.
 
+    Ties but for rounding, which depends on how many vectors there are: of equal codes it may choose any.
+
     In the dtype of the tensors, under autocast too: half-precision distances confuse near codes.
     """
     count = len(codebook)
@@ -30,6 +32,13 @@ def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
             codes.append(block * _ROWS + inside)
         # The last block is filled up with the last code, which rounding may prefer in its second place.
         return torch.cat(codes).clamp_(max=count - 1)
+
+
+def first_of_equals(codebook: Tensor) -> Tensor:
+    """For each code the lowest one of the same vector, int64 (K,)."""
+    _, group = torch.unique(codebook, dim=0, return_inverse=True)
+    each = torch.arange(len(codebook), device=codebook.device)
+    return torch.full_like(each, len(codebook)).scatter_reduce(0, group, each, "amin")[group]
 
 
 def straight_through(z: Tensor, quantised: Tensor) -> Tensor:
