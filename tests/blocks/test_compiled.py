@@ -1,6 +1,8 @@
 """Compiled segments change nothing but time: values, gradients, running statistics."""
 
 import shutil
+import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,16 +56,33 @@ def test_a_compiled_step_is_the_step() -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before, "it was compiled at all"
 
 
-def test_nothing_is_compiled_unless_asked_for_and_never_a_module_with_hooks() -> None:
+HOOKS = (
+    nn.Module.register_forward_hook,
+    nn.Module.register_forward_pre_hook,
+    nn.Module.register_full_backward_hook,
+    nn.Module.register_full_backward_pre_hook,
+)
+
+
+@pytest.mark.parametrize("register", HOOKS, ids=lambda hook: hook.__name__)
+def test_nothing_is_compiled_unless_asked_for_and_never_a_module_with_hooks(
+    register: Callable[..., Any],
+) -> None:
     block = Segment()
     assert compiled(block) is block
-    block.register_forward_hook(lambda *_: None)
-    with compiling(True):
+    with compiling(False) as called:
+        assert compiled(block) is block
+    with compiling(True) as called:
+        assert compiled(block) is not block
+        assert called == {Segment.forward}
+    register(block, lambda *_: None)
+    with compiling(True) as called:
         assert compiled(block) is block
         assert compiled(torch.tanh) is torch.tanh
+        assert called == set()
 
 
-def test_without_a_compiler_a_run_is_refused_before_it_begins(
+def test_without_a_compiler_or_headers_a_run_is_refused_before_it_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CXX", "nosuch++")
@@ -71,7 +90,35 @@ def test_without_a_compiler_a_run_is_refused_before_it_begins(
     words = ("--compose", "enc=mlp", "--steps", 1, "--set", "compile=true", "--device", "cpu", "--out", out)
     assert call("run", *words) == 2
     assert "compile=true needs a C++ compiler, and there is no nosuch++ here" in capsys.readouterr().err
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / name))
+    assert call("run", *words) == 2
+    assert f"needs Python's headers, and there is no {tmp_path / 'include' / 'Python.h'}" in (
+        capsys.readouterr().err
+    )
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("triton", "compiler", "said"),
+    [(False, sys.executable, "the package triton"), (True, "nosuchcc", "there is no nosuchcc here")],
+)
+def test_a_gpu_needs_triton_and_a_c_compiler(
+    triton: bool, compiler: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_has_triton", lambda: triton)
+    monkeypatch.setenv("CC", compiler)
+    with pytest.raises(UsageError, match=said):
+        room.check_compiler(torch.device("cuda"))
+
+
+def test_where_there_is_nothing_to_compile_it_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preparing, "check_compiler", lambda device: None)
+    words = ("--compose", "enc=mlp", "--steps", 2, "--set", "samples=1", "--set", "extractor=off")
+    assert call("run", *words, "--set", "compile=true", "--device", "cpu", "--out", tmp_path / "run") == 0
+    assert capsys.readouterr().err.count("compile=true does nothing here") == 1
 
 
 def test_the_setting_compiles_the_segments_of_a_run(
@@ -93,6 +140,7 @@ def test_the_setting_compiles_the_segments_of_a_run(
         assert call("run", *words, "--out", tmp_path / "plain") == 0
         assert seen == []
         assert call("run", *words, "--set", "compile=true", "--out", tmp_path / "run") == 0
+        assert "compile=true does nothing here" not in capsys.readouterr().err
     finally:
         room._compiled.cache_clear()
     assert set(seen) == {"Sequential.forward", "TopDownBlock.both", "TopDownBlock.update"}

@@ -1,9 +1,10 @@
 """How long a run will take, from a few of its own steps.
 
 The model is built; a few training steps, and of the fit of its prior where there is one, are timed after a
-first one that is not; so are a batch of scoring, one of generating and one of the extractor's features. Each
-is multiplied by how many the run has. Starting takes what importing and loading took here. Pictures, the
-histogram and FID's linear algebra are left out; that patience may end training early is not foreseen.
+first one, which is counted once, as it compiles what is to be compiled; so are a batch of scoring, one of
+generating and one of the extractor's features. Each is multiplied by how many the run has. Starting takes
+what importing and loading took here. Pictures, the histogram and FID's linear algebra are left out; that
+patience may end training early is not foreseen.
 """
 
 import contextlib
@@ -93,11 +94,11 @@ class _Watch:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.first = self.last = 0.0
+        self.began = self.first = self.last = 0.0
         self.steps = -1
 
     def start(self, step: int, total: int, dims: int, images: int) -> None:
-        pass
+        self.began = time.perf_counter()
 
     def step(self, step: int, images: int, loss: Tensor, scored: Scored) -> None:
         loss.item()  # waits for the device
@@ -131,7 +132,7 @@ def _steps(model: Vae | PriorFit, prepared: Prepared, settings: Training, second
     trainer = Trainer(model, stream, settings, max(total, 2**30), prepared.request.seed, nowhere, watch)
     with contextlib.suppress(_Enough):
         trainer.run()
-    return total * (watch.last - watch.first) / max(1, watch.steps)
+    return watch.first - watch.began + (total - 1) * (watch.last - watch.first) / max(1, watch.steps)
 
 
 def _scored(model: Vae, prepared: Prepared) -> int:

@@ -3,10 +3,12 @@
 import functools
 import os
 import shutil
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -16,19 +18,26 @@ from vaebench.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_COMPILING: ContextVar[bool] = ContextVar("compiling", default=False)
+_COMPILING: ContextVar[set[Callable[..., Any]] | None] = ContextVar("compiling", default=None)
+"""While segments are compiled, the code of those that were called; None while they are not."""
 _LIMITS = {"recompile_limit": 256, "accumulated_recompile_limit": 2**16}
 """Shapes and modes for which one piece of code is compiled anew; beyond them it would be run as it is."""
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+"""Where torch keeps what else a module's call does."""
 _ABOUT_ITSELF = "The .grad attribute of a Tensor that is not a leaf"
 """How torch's compiler warns of what it does while it looks at a segment's inputs."""
 
 
 @contextmanager
-def compiling(on: bool) -> Iterator[None]:
-    """While ``on``, segments (``vaebench.blocks.recompute.recomputed``) are compiled when first called."""
-    before = _COMPILING.set(on)
+def compiling(on: bool) -> Iterator[set[Callable[..., Any]]]:
+    """While ``on``, segments (``vaebench.blocks.recompute.recomputed``) are compiled when first called.
+
+    The set that is given fills with the code of the segments that were called compiled.
+    """
+    called: set[Callable[..., Any]] = set()
+    before = _COMPILING.set(called if on else None)
     try:
-        yield
+        yield called
     finally:
         _COMPILING.reset(before)
 
@@ -38,16 +47,22 @@ def compiled(function: F) -> F:
 
     A module with hooks is left as it is: its forward method alone is not all that a call does.
     """
-    if not _COMPILING.get():
+    called = _COMPILING.get()
+    if called is None:
         return function
     if isinstance(function, nn.Module):
-        if function._forward_hooks or function._forward_pre_hooks:
+        if any(getattr(function, hooks) for hooks in _HOOKS):
             return function
-        return functools.partial(_compiled(type(function).forward), function)  # type: ignore[return-value]
+        return _bound(type(function).forward, function, called)  # type: ignore[return-value]
     owner = getattr(function, "__self__", None)
     if not isinstance(owner, nn.Module):
         return function
-    return functools.partial(_compiled(function.__func__), owner)  # type: ignore[attr-defined,return-value]
+    return _bound(function.__func__, owner, called)  # type: ignore[attr-defined,return-value]
+
+
+def _bound(code: Callable[..., Any], owner: nn.Module, called: set[Callable[..., Any]]) -> Callable[..., Any]:
+    called.add(code)
+    return functools.partial(_compiled(code), owner)
 
 
 @functools.cache
@@ -70,8 +85,17 @@ def check_compiler(device: torch.device) -> None:
         name = os.environ.get("CXX", "g++")
         if shutil.which(name) is None:
             raise UsageError(f"compile=true needs a C++ compiler, and there is no {name} here; leave it out")
-    elif not _has_triton():
-        raise UsageError("compile=true needs the package triton on a GPU; install it, or leave it out")
+    else:
+        if not _has_triton():
+            raise UsageError("compile=true needs the package triton on a GPU; install it, or leave it out")
+        names = [os.environ["CC"]] if os.environ.get("CC") else ["gcc", "clang"]
+        if not any(map(shutil.which, names)):
+            raise UsageError(
+                f"compile=true needs a C compiler, and there is no {' or '.join(names)} here; leave it out"
+            )
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if not header.exists():
+        raise UsageError(f"compile=true needs Python's headers, and there is no {header}; leave it out")
 
 
 def _has_triton() -> bool:

@@ -99,6 +99,8 @@ class Trainer(Generic[M]):
         )
         self.best: dict[str, Tensor] | None = None
         self.state = State()
+        self.said = False
+        """Whether it was said that nothing is compiled."""
         self.device = stream.images.device
 
     @property
@@ -177,8 +179,11 @@ class Trainer(Generic[M]):
         x = self.stream.at(state.step)
         statistics = self._batch_statistics()
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16")
-        with half, compiling(settings.compile):
+        with half, compiling(settings.compile) as compiled:
             loss, scored = self.model.loss(x, TorchNoise(), progress, self.stream.labels_at(state.step))
+        if settings.compile and not compiled and not self.said:
+            self.said = True
+            self.reporter.say("compile=true does nothing here: no part of the composition has blocks for it")
         self.rule.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, settings.clip or math.inf).item()
