@@ -5,7 +5,7 @@ import resource
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -49,7 +49,7 @@ def record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         status="diverged" if scores is None else "ok",
         composition=request.compose,
-        parts=_parts(composition),
+        parts=_parts(composition, agreed(code_of(composition), state.code, fit.code if fit else None)),
         data=_data(request.data, dataset),
         training=request.training,
         scoring=request.scoring,
@@ -73,14 +73,31 @@ def record(
     )
 
 
-def _parts(composition: Composition) -> dict[str, records.PartOrigin]:
+Code = Mapping[str, str | None]
+"""Slot -> the hash of its part's code; None where that is not known."""
+
+
+def code_of(composition: Composition) -> Code:
+    """What the parts' code is in this process: it is read once, however their files change."""
+    return {slot: source_sha256(each.registered.entry.target) for slot, each in composition.chosen.items()}
+
+
+def agreed(now: Code, *before: Code | None) -> Code:
+    """The code now, None for a part whose code was another one before."""
+    return {
+        slot: code if all(then is None or then.get(slot, code) == code for then in before) else None
+        for slot, code in now.items()
+    }
+
+
+def _parts(composition: Composition, code: Code) -> dict[str, records.PartOrigin]:
     return {
         slot: records.PartOrigin(
             name=chosen.registered.entry.name,
             package=chosen.registered.package,
             package_version=chosen.registered.version,
             parameters=dict(chosen.parameters),
-            source_sha256=source_sha256(chosen.registered.entry.target),
+            source_sha256=code[slot],
         )
         for slot, chosen in composition.chosen.items()
     }

@@ -141,10 +141,19 @@ def _trained(
         (lambda found: bound(found, validation)) if settings.validate and len(validation) else None,
     )
     trainer.restore()
+    _note_code(trainer.state, recording.code_of(prepared.composition), reporter)
     state = trainer.run()
     if state.stopped != "diverged":
         model.load_state_dict(trainer.final_weights())
     return state
+
+
+def _note_code(state: State, now: recording.Code, reporter: Reporter) -> None:
+    """Keep what code trains; where an interrupted run goes on with another, its record will not name it."""
+    before = state.code or {}
+    state.code = dict(recording.agreed(now, before))
+    if changed := [slot for slot, code in state.code.items() if code is None and before.get(slot)]:
+        reporter.say(f"the code of {', '.join(changed)} has changed; the record will not say which ran")
 
 
 def _take_start(model: Vae, folder: RunFolder, *, stand_in: bool) -> None:
@@ -185,13 +194,15 @@ def take_rest(base: RunFolder, folder: RunFolder) -> None:
         return
     state = State(stopped="budget")  # imported weights have no training that a record could tell of
     if base.record.exists():
-        spent = records.read(base.record).budget
+        done = records.read(base.record)
+        spent = done.budget
         state = State(
             step=spent.steps,
             skipped=spent.skipped,
             stopped=spent.stopped,
             best_step=spent.best_step,
             seconds=spent.train_seconds,
+            code={slot: part.source_sha256 for slot, part in done.parts.items() if slot != "prior"},
         )
     save_rest(folder, checkpoint.load_weights(base.weights), state)
 

@@ -55,6 +55,8 @@ class State:
     best_step: int | None = None
     worse_in_a_row: int = 0
     seconds: float = 0.0
+    code: dict[str, str | None] | None = None
+    """Slot -> hash of the code of the part that trains, None where it has changed; None: not known."""
     history: list[dict[str, float]] = field(default_factory=list)
 
 
