@@ -1,16 +1,22 @@
 """A record names the code that ran, and does not where no one code did."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.command import call
-from vaebench import recording, records
-from vaebench.compose import Composition
+from vaebench import recording, records, registry, runner
+from vaebench.preparing import prepare
+from vaebench.runs import RunFolder
 from vaebench.training.loop import Trainer
+from vaebench.training.prior import PriorFit
 
+OTHER = "0" * 64
 HASHES = st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, "1", "2"]))
 
 
@@ -25,35 +31,93 @@ def test_code_is_what_all_that_know_a_part_agree_on(
         assert code == (said.pop() if len(said) == 1 else None)
 
 
-@pytest.mark.parametrize(
-    "composition", ["enc=mlp,latent.dim=2", "enc=conv,enc.width=4,latent=vq,latent.codes=4,prior=pixelcnn"]
-)
-def test_a_run_that_goes_on_with_other_code_names_none(
-    composition: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(trainer: Trainer) -> object:
-        if trainer.state.step == 2:
+FLAT = "enc=mlp,enc.hidden=8,latent.dim=2"
+CODED = "enc=conv,enc.width=4,latent=vq,latent.codes=4,prior=pixelcnn,prior.width=4,prior.layers=1"
+QUICK = ("--set", "samples=1", "--set", "extractor=off", "--set", "checkpoint=1e-9", "--device", "cpu")
+FIT = ("--set", "fit.steps=3", "--set", "fit.checkpoint=1e-9")
+
+
+@contextmanager
+def interrupted(fit: bool, at: int) -> Iterator[None]:
+    """Ctrl-C comes before a step of training, or of a prior's fit."""
+    step = Trainer._step
+
+    def disturbed(trainer: Trainer[Any]) -> object:
+        if (isinstance(trainer.model, PriorFit), trainer.state.step) == (fit, at):
             raise KeyboardInterrupt
         return step(trainer)
 
-    def of_other_code(composition: Composition) -> recording.Code:
-        return {**code_of(composition), "enc": "0" * 64}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Trainer, "_step", disturbed)
+        yield
 
-    step, code_of = Trainer._step, recording.code_of
-    quick = ("--set", "samples=1", "--set", "extractor=off", "--set", "checkpoint=1e-9", "--device", "cpu")
-    fit = ("--set", "fit.steps=3") if "pixelcnn" in composition else ()
-    words = ("run", "--compose", composition, "--steps", 3, *fit, *quick, "--out")
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_step", interrupted)
+
+@contextmanager
+def other_code(slot: str) -> Iterator[None]:
+    """The part of a slot is another one meanwhile."""
+    code_of = recording.code_of
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recording, "code_of", lambda composition: {**code_of(composition), slot: OTHER})
+        yield
+
+
+def code_in(folder: Path) -> dict[str, str | None]:
+    return {slot: part.source_sha256 for slot, part in records.read(folder / "record.json").parts.items()}
+
+
+@pytest.mark.parametrize(
+    ("composition", "fit", "at", "slot", "named"),
+    [
+        (FLAT, False, 2, "enc", False),
+        (FLAT, False, 0, "enc", True),
+        (FLAT, False, 2, "prior", False),
+        (CODED, False, 2, "enc", False),
+        (CODED, False, 2, "prior", True),
+        (CODED, True, 0, "enc", False),
+        (CODED, True, 0, "prior", True),
+        (CODED, True, 2, "enc", False),
+        (CODED, True, 2, "prior", False),
+    ],
+)
+def test_only_one_code_that_trained_a_part_is_named(
+    composition: str,
+    fit: bool,
+    at: int,
+    slot: str,
+    named: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("run", "--compose", composition, "--steps", 3, *(FIT if composition == CODED else ()), *QUICK)
+    again = ("run", "--resume", "--device", "cpu", "--out")
+    with interrupted(fit, at):
         for name in ("same", "other"):
-            assert call(*words, tmp_path / name) != 0
-    same = ("run", "--resume", "--device", "cpu", "--out")
-    assert call(*same, tmp_path / "same") == 0
-    assert "has changed" not in capsys.readouterr().err
-    monkeypatch.setattr(recording, "code_of", of_other_code)
-    assert call(*same, tmp_path / "other") == 0
-    assert "the code of enc has changed" in capsys.readouterr().err
-    known, mixed = (records.read(tmp_path / name / "record.json").parts for name in ("same", "other"))
-    assert mixed.pop("enc").source_sha256 is None
-    assert all(part.source_sha256 for part in known.values())
-    assert mixed == {slot: part for slot, part in known.items() if slot != "enc"}
+            assert call(*words, "--out", tmp_path / name) != 0
+    assert call(*again, tmp_path / "same") == 0
+    known = code_in(tmp_path / "same")
+    assert all(known.values())
+    assert "other code" not in capsys.readouterr().err
+    with other_code(slot):
+        folder, shown = RunFolder(tmp_path / "other"), registry.load()
+        composed = prepare(folder.request(), shown, tmp_path, "cpu").composition
+        assert runner.with_other_code(folder, composed) != named
+        assert call(*again, folder.path) == 0
+    assert code_in(tmp_path / "other") == {**known, slot: OTHER if named else None}
+    assert (f"{slot}: trained with other code before" in capsys.readouterr().err) != named
+
+
+@pytest.mark.parametrize("slot", ["enc", "prior"])
+def test_a_refit_names_the_code_of_its_own_prior_and_of_the_rest_as_trained(
+    slot: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", "--compose", FLAT, "--steps", 1, *QUICK, "--out", tmp_path / "base") == 0
+    refit = ("refit", tmp_path / "base", "--prior", "mog", *FIT, *QUICK[:4], "--device", "cpu")
+    assert call(*refit, "--out", tmp_path / "same") == 0
+    known = code_in(tmp_path / "same")
+    assert all(known.values())
+    capsys.readouterr()
+    with other_code(slot):
+        assert call(*refit, "--out", tmp_path / "other") == 0
+    named = slot == "prior"
+    assert code_in(tmp_path / "other") == {**known, slot: OTHER if named else None}
+    assert (f"{slot}: trained with other code before" in capsys.readouterr().err) != named

@@ -83,7 +83,7 @@ def code_of(composition: Composition) -> Code:
 
 
 def agreed(now: Code, *before: Code | None) -> Code:
-    """The code now, None for a part whose code was another one before."""
+    """The code now, None for a part whose code was another before, or was not known."""
     return {
         slot: code if all(then is None or then.get(slot, code) == code for then in before) else None
         for slot, code in now.items()

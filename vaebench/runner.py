@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vaebench import recording, records, starting
+from vaebench.compose import Composition
 from vaebench.errors import DamagedError, DivergedError, UsageError
 from vaebench.evaluation import scoring
 from vaebench.evaluation.likelihood import bounds
@@ -86,7 +87,7 @@ def _train(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> tuple[V
         state = _rest(prepared, folder, reporter)
         if state.stopped == "diverged":
             return prepared.composition.build(request.training), state, None
-        model, fit = _fit_prior(prepared, folder, reporter, request.fitting)
+        model, fit = _fit_prior(prepared, folder, reporter, request.fitting, state)
     if "diverged" not in (state.stopped, fit.stopped if fit else ""):
         steps = {"step": state.step, "fit": fit.step if fit else 0}
         checkpoint.save(folder.weights, Checkpoint({"model": model.state_dict()}, steps))
@@ -111,7 +112,10 @@ def _train_all(
         return -of_each.elbo.mean().item()
 
     store = Store(folder.checkpoints)
-    return model, _trained(prepared, model.to(prepared.device), training, store, reporter, bound)
+    without = "prior" if stand_in else None
+    return model, _trained(
+        prepared, model.to(prepared.device), training, store, reporter, bound, without=without
+    )
 
 
 def _trained(
@@ -121,10 +125,15 @@ def _trained(
     store: Store,
     reporter: Reporter,
     bound: Callable[[M, Tensor], float],
+    *,
+    without: str | None = None,
+    before: recording.Code | None = None,
 ) -> State:
     """Train to the end of the settings' budget, from the newest checkpoint on, and take the final weights.
 
     :param bound: of a model on validation images, nats per image
+    :param without: a slot whose part is not among what is trained
+    :param before: the code that trained what is frozen
     """
     dataset, device, seed = prepared.data, prepared.device, prepared.request.seed
     labels = None if dataset.train.labels is None else dataset.train.labels.to(device)
@@ -141,19 +150,37 @@ def _trained(
         (lambda found: bound(found, validation)) if settings.validate and len(validation) else None,
     )
     trainer.restore()
-    _note_code(trainer.state, recording.code_of(prepared.composition), reporter)
+    now = recording.code_of(prepared.composition)
+    _note_code(trainer.state, {s: code for s, code in now.items() if s != without}, before, reporter)
     state = trainer.run()
     if state.stopped != "diverged":
         model.load_state_dict(trainer.final_weights())
     return state
 
 
-def _note_code(state: State, now: recording.Code, reporter: Reporter) -> None:
-    """Keep what code trains; where an interrupted run goes on with another, its record will not name it."""
-    before = state.code or {}
-    state.code = dict(recording.agreed(now, before))
-    if changed := [slot for slot, code in state.code.items() if code is None and before.get(slot)]:
-        reporter.say(f"the code of {', '.join(changed)} has changed; the record will not say which ran")
+def _note_code(state: State, now: recording.Code, before: recording.Code | None, reporter: Reporter) -> None:
+    """Keep what code trains; of a part that was trained with another before, the record will not name any."""
+    state.code = dict(recording.agreed(now, _code(state, now), before))
+    if others := [slot for slot, code in state.code.items() if code != now[slot]]:
+        reporter.say(f"{', '.join(others)}: trained with other code before; the record will not name it")
+
+
+def _code(state: State, now: recording.Code) -> recording.Code | None:
+    """The code that trained so far; None where nothing was."""
+    return state.code if state.code is not None or not state.step else dict.fromkeys(now)
+
+
+def with_other_code(folder: RunFolder, composition: Composition) -> bool:
+    """Whether a run that has begun was trained with code that is not the parts' now, or is not known."""
+    now = recording.code_of(composition)
+    states = []
+    with contextlib.suppress(DamagedError):  # the run itself will tell of it
+        if folder.rest.is_dir():
+            states.append(state_of(checkpoint.load(folder.rest), folder.rest))
+        for place in (folder.checkpoints, folder.fit_checkpoints):
+            found, _ = Store(place).latest()
+            states += [state_of(found, place)] if found else []
+    return recording.agreed(now, *(_code(state, now) for state in states)) != now
 
 
 def _take_start(model: Vae, folder: RunFolder, *, stand_in: bool) -> None:
@@ -164,6 +191,8 @@ def _take_start(model: Vae, folder: RunFolder, *, stand_in: bool) -> None:
 
 
 _PRIOR = "prior."
+FITTING = "fitting the prior"
+"""How the line begins that says that what comes is a prior's fit."""
 
 
 def _rest(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> State:
@@ -208,9 +237,12 @@ def take_rest(base: RunFolder, folder: RunFolder) -> None:
 
 
 def _fit_prior(
-    prepared: Prepared, folder: RunFolder, reporter: Reporter, settings: Training
+    prepared: Prepared, folder: RunFolder, reporter: Reporter, settings: Training, trained: State
 ) -> tuple[Vae, State]:
-    """The model with its prior fitted to the frozen rest that the folder holds."""
+    """The model with its prior fitted to the frozen rest that the folder holds.
+
+    :param trained: how the rest was
+    """
     request = prepared.request
     torch.manual_seed(derived_seed(request.seed, "initial prior"))
     model = prepared.composition.build(request.training)
@@ -225,8 +257,10 @@ def _fit_prior(
     def bound(fitted: PriorFit, images: Tensor) -> float:
         return fitted.rate(images, request.scoring.score_batch, request.scoring.noise_seed)
 
-    reporter.say("fitting the prior to the frozen rest")
-    return model, _trained(prepared, fit, settings, Store(folder.fit_checkpoints), reporter, bound)
+    reporter.say(f"{FITTING} to the frozen rest")
+    store = Store(folder.fit_checkpoints)
+    before = _code(trained, recording.code_of(prepared.composition))
+    return model, _trained(prepared, fit, settings, store, reporter, bound, before=before)
 
 
 def load(folder: RunFolder, registry: Registry, root: Path, device: str) -> tuple[Prepared, Vae]:

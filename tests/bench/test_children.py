@@ -28,6 +28,7 @@ from tests.bench.tiny import (
 from tests.command import call
 from vaebench.bench.children import Child, Status, command
 from vaebench.errors import InUseError
+from vaebench.runner import FITTING
 from vaebench.runs import RunFolder
 
 EVENTS = st.sampled_from(["start", "step", "count", "say", "validated", "other"])
@@ -54,6 +55,21 @@ def test_the_last_words_of_a_child_are_kept(words: str) -> None:
     status.tell(" \n")
     status.tell('{"event": "step", "step": 7}\n')
     assert (status.line, status.at) == (f"vaebench: {words}".strip(), 7)
+
+
+SAID = st.builds(lambda words: {"event": "say", "line": words}, st.text())
+
+
+@given(st.lists(SAID), st.booleans(), st.lists(SAID))
+def test_what_a_run_says_is_no_phase_but_that_a_prior_is_fitted(
+    before: list[dict[str, str]], fits: bool, after: list[dict[str, str]]
+) -> None:
+    status = Status(None)  # type: ignore[arg-type]
+    fitting = [{"event": "say", "line": f"{FITTING} to the rest"}] if fits else []
+    started = {"event": "start", "step": 2, "total": 9}
+    for event in [*fitting, *before, started, *after, {"event": "step", "step": 3}]:
+        status.tell(json.dumps(event))
+    assert (status.phase, status.at, status.of) == (FITTING if fits else "training", 3, 9)
 
 
 def test_events_of_a_run_tell_how_it_stands(

@@ -31,6 +31,7 @@ from vaebench.errors import DamagedError, DivergedError, VaebenchError
 from vaebench.runs import RunFolder
 from vaebench.sealed import seal
 from vaebench.sources import installed
+from vaebench.training.checkpoint import Checkpoint, Store
 
 
 def test_what_is_there_is_skipped_in_the_folders_or_on_the_board(tmp_path: Path) -> None:
@@ -272,3 +273,34 @@ def test_what_ran_with_other_code_is_done_again_when_asked(
     assert stale.exists()
     assert leaderboard.check(board, CURRENT).changed == [], "the pages say what is stale"
     assert len(leaderboard.check(board, CURRENT).stale) == 1
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["unnamed", "unfinished"])
+def test_what_began_with_other_code_or_names_none_is_done_again_when_asked(
+    begun: bool, tmp_path: Path, in_process: type[InProcess]
+) -> None:
+    (run,) = planned(tmp_path, seeds=[0]).runs
+    bench(tmp_path, seeds=[0]).go()
+    folder = RunFolder(run.folder)
+    made = records.read(folder.record)
+    if begun:
+        folder.record.unlink()
+        shutil.rmtree(folder.weights)
+        store = Store(folder.checkpoints)
+        newest, _ = store.latest()
+        assert newest is not None
+        code = {**newest.state["code"], "enc": "0" * 64}
+        shutil.rmtree(folder.checkpoints)
+        store.save(newest.state["step"], Checkpoint(newest.tensors, {**newest.state, "code": code}))
+    else:
+        enc = msgspec.structs.replace(made.parts["enc"], source_sha256=None)
+        mixed = msgspec.structs.replace(made, parts={**made.parts, "enc": enc})
+        folder.record.write_bytes(seal(records.to_json(mixed)))
+    again = Work(planned(tmp_path, seeds=[0]), None, tmp_path, "cpu", current=CURRENT, again=True)
+    assert states(again) == ["missing"]
+    again.go()
+    assert (states(again), in_process.started) == (["done"], 2)
+    assert run.folder.with_name(f"{run.folder.name}.stale1").exists(), "nothing is lost"
+    assert records.read(folder.record).parts == made.parts
+    same = Work(planned(tmp_path, seeds=[0]), None, tmp_path, "cpu", current=CURRENT, again=True)
+    assert states(same) == ["skipped"]

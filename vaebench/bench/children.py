@@ -15,6 +15,7 @@ from typing import Any, Literal
 from vaebench import recording
 from vaebench.bench.plan import Run
 from vaebench.records import Record
+from vaebench.runner import FITTING
 
 State = Literal["missing", "running", "done", "skipped", "diverged", "failed"]
 
@@ -37,7 +38,8 @@ class Status:
     """Spent in this call, once it has ended."""
     line: str = field(default="", repr=False)
     """The last line that it said: why it failed, where it did."""
-    _said: str = field(default="", repr=False)
+    _fits: bool = field(default=False, repr=False)
+    """Whether what it trains is a prior that is fitted to the rest."""
 
     @property
     def spent(self) -> float:
@@ -54,8 +56,7 @@ class Status:
     def _event(self, event: Mapping[str, Any]) -> None:
         match event["event"]:
             case "start":
-                fitting = self._said.startswith("fitting")
-                self.phase = "fitting the prior" if fitting else "training"
+                self.phase = FITTING if self._fits else "training"
                 self.at = self.resumed_at = int(event["step"])
                 self.of = int(event["total"])
             case "step":
@@ -63,9 +64,7 @@ class Status:
             case "count":
                 self.phase, self.at, self.of = str(event["what"]), int(event["done"]), int(event["total"])
             case "say":
-                self._said = str(event["line"])
-                if self.of:  # what is said before training is no phase
-                    self.phase, self.at = self._said.partition(":")[0], 0
+                self._fits |= str(event["line"]).startswith(FITTING)
 
 
 def command(run: Run, data_root: Path | None, device: str) -> list[str]:

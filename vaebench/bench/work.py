@@ -13,8 +13,9 @@ from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
 from vaebench.bench.plan import Plan, Run, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
-from vaebench.leaderboard.provenance import Current, changed
+from vaebench.leaderboard.provenance import Current, changed, unnamed
 from vaebench.records import Record
+from vaebench.runner import with_other_code
 from vaebench.runs import RunFolder
 
 ELSEWHERE = "in another process"
@@ -71,7 +72,7 @@ class Work:
         return found if found is not None and self._counts(found) else None
 
     def _counts(self, record: Record) -> bool:
-        return not (self.again and changed(record, self.current))
+        return not (self.again and (changed(record, self.current) or unnamed(record, self.current)))
 
     def _on_the_board(self) -> Sequence[Record]:
         """Its records; what is damaged there is said now, before hours of training."""
@@ -205,14 +206,19 @@ class Work:
             self.ended(status)
 
     def _set_aside(self, run: Run) -> None:
-        """Keep a finished run that is done again under another name."""
-        if not self.again or finished(run) is None:
+        """Keep what is done again, finished or not, under another name."""
+        if not self.again or not self._of_other_code(run):
             return
         with RunFolder(run.folder).locked():
-            if finished(run) is None or self._finished(run) is not None:
+            if not self._of_other_code(run):
                 return  # another process has been here
             names = (run.folder.with_name(f"{run.folder.name}.stale{number}") for number in count(1))
             run.folder.rename(next(name for name in names if not name.exists()))
+
+    def _of_other_code(self, run: Run) -> bool:
+        if (record := finished(run)) is not None:
+            return not self._counts(record)
+        return run.folder.is_dir() and with_other_code(RunFolder(run.folder), run.prepared.composition)
 
     def _end(self, status: Status, record: Record) -> None:
         _settle(status, record, "done")

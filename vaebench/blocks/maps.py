@@ -9,10 +9,10 @@ _FEW_PIXELS = 64
 
 
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> Tensor:
-    """``torch.nn.functional.conv2d``, (B, inputs, H, W) -> (B, outputs, H, W), the bias added after.
+    """``torch.nn.functional.conv2d``, (B, inputs, H, W) -> (B, outputs, H, W).
 
-    The gradient of a bias is then a sum of the map's, apart from the convolution's own backward pass. A 1x1
-    convolution of a small map is a matrix product, Σ_c w_oc·x_c at each pixel.
+    The bias is added after, so that its gradient is a sum of the map's and no part of the convolution's
+    backward pass; a 1x1 convolution of a small map is a matrix product, Σ_c w_oc·x_c at each pixel.
     """
     small = x.shape[2] * x.shape[3] <= _FEW_PIXELS and x.device.type == "cpu"
     if small and weight.shape[2:] == (1, 1) and not padding:

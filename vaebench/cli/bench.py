@@ -51,7 +51,11 @@ def _seeds(context: click.Context, parameter: click.Parameter, said: str | None)
 )
 @click.option("--only", default="", metavar="TEXT", help="Entries whose composition contains TEXT.")
 @click.option("--seeds", callback=_seeds, metavar="0,1,...", help="In place of the track's.")
-@click.option("--stale", is_flag=True, help="Do again what was finished with other code of its parts.")
+@click.option(
+    "--stale",
+    is_flag=True,
+    help="Do again what ran with other code of its parts, or unknown.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--dry-run", is_flag=True, help="Estimate the time of what is missing, and stop.")
 @click.option("--commands", is_flag=True, help="Print the commands of what is missing, and stop.")

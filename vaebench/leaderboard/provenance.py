@@ -58,6 +58,15 @@ def changed(record: Record, current: Current) -> list[str]:
     ]
 
 
+def unnamed(record: Record, current: Current) -> list[str]:
+    """The slots of parts that are installed here and whose code the record does not name."""
+    return [
+        slot
+        for slot, part in _ordered(record)
+        if part.source_sha256 is None and (slot, part.name, part.package) in current
+    ]
+
+
 def stale(records: Iterable[Record], current: Current) -> list[str]:
     """A line for each composition on each page of which a part has ``changed``, with its seeds."""
     found: defaultdict[tuple[str, str, tuple[str, ...]], set[int]] = defaultdict(set)

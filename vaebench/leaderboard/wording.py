@@ -32,7 +32,8 @@ READING = f"""## How to read this
   test takes their errors for independent: it shares ranks too often rather than too rarely.
 - — is a score that was not measured, for the reason given: of several seeds, by any one of them.
 - Pictures are of a row's first seed that has any; a part's twelve digits are the beginning of the SHA-256 of
-  its code. "stale" marks a row whose parts' code, where the page was written, is not the code that ran.
+  its code, "(unknown)" where it could not be read or was not the same all through. "stale" marks a row whose
+  parts' code, where the page was written, is not the code that ran.
 - FID at N is biased upwards, the more the smaller N; FID → ∞ extrapolates it to N = ∞. Neither is ranked.
 """
 

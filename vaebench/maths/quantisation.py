@@ -9,9 +9,9 @@ _CACHED = 2**19
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
-    """argmin_k ‖z − e_k‖² = argmin_k ‖e_k‖² − 2 z·e_k, int64 (N,); ties go to the lowest code.
+    """argmin_k ‖z − e_k‖² = argmin_k ‖e_k‖² − 2 z·e_k, int64 (N,); equal distances go to the lowest code.
 
-    Ties but for rounding, which depends on how many vectors there are: of equal codes it may choose any.
+    Rounding, which depends on how many vectors there are, may tell the distances to equal codes apart.
 
     In the dtype of the tensors, under autocast too: half-precision distances confuse near codes.
     """

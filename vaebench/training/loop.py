@@ -101,7 +101,7 @@ class Trainer(Generic[M]):
         )
         self.best: dict[str, Tensor] | None = None
         self.state = State()
-        self.said = False
+        self._told = False
         """Whether it was said that nothing is compiled."""
         self.device = stream.images.device
 
@@ -183,9 +183,9 @@ class Trainer(Generic[M]):
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16")
         with half, compiling(settings.compile) as compiled:
             loss, scored = self.model.loss(x, TorchNoise(), progress, self.stream.labels_at(state.step))
-        if settings.compile and not compiled and not self.said:
-            self.said = True
-            self.reporter.say("compile=true does nothing here: no part of the composition has blocks for it")
+        if settings.compile and not compiled and not self._told:
+            self._told = True
+            self.reporter.say("compile=true does nothing here: what is trained has no blocks for it")
         self.rule.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, settings.clip or math.inf).item()

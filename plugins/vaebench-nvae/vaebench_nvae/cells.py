@@ -108,7 +108,7 @@ class DecoderCell(nn.Module):
         return x if self.size is None else F.interpolate(x, size=self.size, mode="nearest")
 
     def forward(self, x: Tensor) -> Tensor:
-        # Measured on CPU: with channels last the gradient of a 5x5 depthwise kernel takes half the time.
+        # Measured on CPU, whole cells: 1x1 convolutions and a 5x5 depthwise kernel's gradient are quicker so.
         x = x.contiguous(memory_format=torch.channels_last)
         h = F.silu(self.bn2(self.expand(self.bn1(x))))
         h = self._enlarged(h)
