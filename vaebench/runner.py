@@ -112,10 +112,10 @@ def _train_all(
         return -of_each.elbo.mean().item()
 
     store = Store(folder.checkpoints)
-    without = "prior" if stand_in else None
-    return model, _trained(
-        prepared, model.to(prepared.device), training, store, reporter, bound, without=without
-    )
+    code = dict(recording.code_of(prepared.composition))
+    if stand_in:
+        del code["prior"]  # it is not what trains here
+    return model, _trained(prepared, model.to(prepared.device), training, store, reporter, bound, code)
 
 
 def _trained(
@@ -125,14 +125,13 @@ def _trained(
     store: Store,
     reporter: Reporter,
     bound: Callable[[M, Tensor], float],
-    *,
-    without: str | None = None,
+    code: recording.Code,
     before: recording.Code | None = None,
 ) -> State:
     """Train to the end of the settings' budget, from the newest checkpoint on, and take the final weights.
 
     :param bound: of a model on validation images, nats per image
-    :param without: a slot whose part is not among what is trained
+    :param code: of the parts that train
     :param before: the code that trained what is frozen
     """
     dataset, device, seed = prepared.data, prepared.device, prepared.request.seed
@@ -150,8 +149,7 @@ def _trained(
         (lambda found: bound(found, validation)) if settings.validate and len(validation) else None,
     )
     trainer.restore()
-    now = recording.code_of(prepared.composition)
-    _note_code(trainer.state, {s: code for s, code in now.items() if s != without}, before, reporter)
+    _note_code(trainer.state, code, before, reporter)
     state = trainer.run()
     if state.stopped != "diverged":
         model.load_state_dict(trainer.final_weights())
@@ -259,8 +257,8 @@ def _fit_prior(
 
     reporter.say(f"{FITTING} to the frozen rest")
     store = Store(folder.fit_checkpoints)
-    before = _code(trained, recording.code_of(prepared.composition))
-    return model, _trained(prepared, fit, settings, store, reporter, bound, before=before)
+    code = recording.code_of(prepared.composition)
+    return model, _trained(prepared, fit, settings, store, reporter, bound, code, _code(trained, code))
 
 
 def load(folder: RunFolder, registry: Registry, root: Path, device: str) -> tuple[Prepared, Vae]:

@@ -70,7 +70,7 @@ def test_nothing_is_compiled_unless_asked_for_and_never_a_module_with_hooks(
 ) -> None:
     block = Segment()
     assert compiled(block) is block
-    with compiling(False) as called:
+    with compiling(False):
         assert compiled(block) is block
     with compiling(True) as called:
         assert compiled(block) is not block

@@ -91,7 +91,7 @@ def bench(
     from vaebench import tracks
 
     if stale and commands:
-        raise UsageError("--stale sets finished runs aside as it goes, which commands alone do not")
+        raise UsageError("--stale sets runs aside as it goes, which commands alone do not")
     said = tracks.read(tracks.find(track))
     from vaebench import registry
     from vaebench.spec import check_names, parse
