@@ -11,11 +11,11 @@ from safetensors import safe_open
 from torch import Tensor
 
 from vaebench import registry
-from vaebench.compose import resolve
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import Choice, Spec
 from vaebench.contracts import ImageShape
 from vaebench.imports import vdvae
 from vaebench.model import Vae
-from vaebench.spec import Choice, Spec
 
 NAMES = ("vdvae_tiny", "vdvae_mapped")
 

@@ -83,9 +83,10 @@ def test_what_cannot_be_drawn_is_one_line(trained: Path, call: Called, words: li
 
 
 def test_a_group_that_cannot_be_zeroed_is_one_line(trained: Path, call: Called) -> None:
-    from vaebench import registry, runner
-    from vaebench.data import default_root
-    from vaebench.runs import RunFolder
+    from vaebench import registry
+    from vaebench.datasets.load import default_root
+    from vaebench.run import runner
+    from vaebench.run.folder import RunFolder
 
     _, model = runner.load(RunFolder(trained), registry.load(), default_root(), "cpu")
     code, out, err = call("morph", trained, "--zero", model.latent.groups[0].name)

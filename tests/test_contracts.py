@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vaebench.compose import check_fit
+from vaebench.composing.resolve import check_fit
 from vaebench.contracts import Context, Given, ImageShape, Infer, Part, Progress
 from vaebench.decoders.conv import Conv as ConvDecoder
 from vaebench.decoders.mlp import Mlp as MlpDecoder

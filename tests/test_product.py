@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from tests.test_components import KNOWN, SMALL, composed, integers
-from vaebench.compose import Composition, resolve
+from vaebench.composing.parameters import parameters_of
+from vaebench.composing.resolve import Composition, resolve
+from vaebench.composing.spec import SLOTS, Choice, Spec
 from vaebench.contracts import ImageShape, Progress
 from vaebench.errors import UsageError
 from vaebench.noise import TorchNoise
-from vaebench.parameters import parameters_of
-from vaebench.spec import SLOTS, Choice, Spec
 
 IMAGES = [ImageShape(1, 8, 8, 17), ImageShape(1, 8, 8, 2)]
 Names = dict[str, str]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.hookspecs import KINDS, Entry
-from vaebench.registry import NAME, Broken, Registered, Registry, discover, load, one_line
+from vaebench.registry import NAME, Broken, Registered, Registry, discover, load
+from vaebench.text import one_line
 
 HEAD = """
 from vaebench.hookspecs import Entry, hookimpl
@@ -331,7 +332,7 @@ def test_the_registry_is_read_once():
 def test_looking_things_up_imports_nothing_heavy():
     heavy = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "numpy")
     code = (
-        "import sys, vaebench.registry, vaebench.spec, vaebench.parameters\n"
+        "import sys, vaebench.registry, vaebench.composing.spec, vaebench.composing.parameters\n"
         "vaebench.registry.load()\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from tests import golden
 from vaebench import registry
-from vaebench.compose import resolve
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
 from vaebench.contracts import Generate, ImageShape, Infer
 from vaebench.datasets.splits import quantise
 from vaebench.distributions import DiagonalNormal
@@ -18,7 +19,6 @@ from vaebench.likelihoods.logistic_mixture import LogisticMixture
 from vaebench.maths import gaussian
 from vaebench.noise import GivenNoise, ImageNoise
 from vaebench.priors.own import Own
-from vaebench.spec import parse
 
 
 def close(found: Tensor, expected: Tensor) -> None:

@@ -4,11 +4,18 @@ Training draws from torch's generator. Scoring draws from a counter-based genera
 the image and the sample, so that batch size and order change nothing. Reference vectors are replayed.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
+
+
+def derived_seed(*parts: int | str) -> int:
+    """A 63-bit seed from a run's seed and what it is for."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
 class Noise(ABC):

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from vaebench.errors import DamagedError
-from vaebench.sealed import unseal
 from vaebench.settings import Scoring, Training
+from vaebench.storage.seal import unseal
 
 VERSION: Literal[1] = 1
 
@@ -29,7 +29,7 @@ class PartOrigin(_Base, frozen=True, kw_only=True, omit_defaults=True):
     parameters: dict[str, Any]
     """Every parameter, defaults included."""
     source_sha256: Sha256 | None = None
-    """Of the code that it ran (``vaebench.sources``)."""
+    """Of the code that it ran (``vaebench.composing.sources``)."""
 
 
 class Data(_Base, frozen=True, kw_only=True):
@@ -234,7 +234,7 @@ def from_json(text: bytes, source: Path | str) -> Record:
 
 
 def read(path: Path) -> Record:
-    """The record in a file, sealed (``vaebench.sealed``) or not."""
+    """The record in a file, sealed (``vaebench.storage.seal``) or not."""
     try:
         text = unseal(path.read_bytes())
     except OSError as error:

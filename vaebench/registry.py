@@ -17,29 +17,13 @@ import pluggy
 from vaebench import hookspecs
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.hookspecs import COMPONENT_KINDS, GROUP, INTERFACE, KINDS, Entry
+from vaebench.text import CONTROL, nearest, one_line
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 """The name of an entry: lowercase letters, digits and hyphens, a letter first."""
 
-# Line ends, other control characters and lone surrogates: what cannot stand in a line of text.
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SHOWN = 300
 _SAID = "VAEBENCH_INTERFACE"
 _HOOKS = {"vaebench_components": COMPONENT_KINDS, "vaebench_datasets": ("dataset",)}
-
-
-def one_line(value: object) -> str:
-    """The text of ``value`` for a message: control characters escaped, the middle of a long text left out."""
-    line = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN // 2]} ... {line[-_SHOWN // 2 :]}"
-
-
-def nearest(word: str, options: Iterable[str]) -> str:
-    """``" (did you mean X?)"`` for the option most like ``word``; empty where none is like it."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(word, list(options), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
 
 
 @dataclass(frozen=True, slots=True)

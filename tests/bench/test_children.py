@@ -28,8 +28,8 @@ from tests.bench.tiny import (
 from tests.command import call
 from vaebench.bench.children import Child, Status, command
 from vaebench.errors import InUseError
-from vaebench.runner import FITTING
-from vaebench.runs import RunFolder
+from vaebench.run.folder import RunFolder
+from vaebench.run.runner import FITTING
 
 EVENTS = st.sampled_from(["start", "step", "count", "say", "validated", "other"])
 

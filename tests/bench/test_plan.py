@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from tests.bench.tiny import CODED, DIGITS, KNOWN, TINY, TRACK, bench, planned
-from vaebench import records, tracks
+from vaebench import records
 from vaebench.bench.plan import answers, with_added
-from vaebench.compose import resolve
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import SLOTS, Spec, parse
 from vaebench.errors import UsageError
 from vaebench.records import Record
-from vaebench.spec import SLOTS, Spec, parse
+from vaebench.requests import tracks
 
 
 def test_a_record_answers_only_the_request_that_it_is_of(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ from vaebench.bench import work as work_room
 from vaebench.bench.clock import Clock, cost
 from vaebench.bench.estimate import estimate
 from vaebench.bench.work import ELSEWHERE, Work
+from vaebench.composing.sources import installed
 from vaebench.errors import DamagedError, DivergedError, VaebenchError
-from vaebench.runs import RunFolder
-from vaebench.sealed import seal
-from vaebench.sources import installed
+from vaebench.run.folder import RunFolder
+from vaebench.storage.seal import seal
 from vaebench.training.checkpoint import Checkpoint, Store
 
 

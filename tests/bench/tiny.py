@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from vaebench import registry, runner, tracks
+from vaebench import registry
 from vaebench.bench.children import Status
 from vaebench.bench.plan import Plan, plan
 from vaebench.bench.work import Work
 from vaebench.cli.progress import Lines
 from vaebench.contracts import ImageShape
 from vaebench.errors import VaebenchError
-from vaebench.runs import RunFolder
+from vaebench.requests import tracks
+from vaebench.run import runner
+from vaebench.run.folder import RunFolder
 
 KNOWN = registry.load()
 

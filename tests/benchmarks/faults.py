@@ -23,7 +23,7 @@ from tests.faults.scenes import EVERY, FLAT, QUICK, Scene, Stage
 from tests.faults.shim import How
 from tests.faults.submitters import crowd
 from vaebench.errors import InUseError
-from vaebench.runs import RunFolder
+from vaebench.run.folder import RunFolder
 
 FLIPS = 400
 KILLS = 50

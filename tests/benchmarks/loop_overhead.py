@@ -15,13 +15,13 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vaebench.cli.progress import Lines
-from vaebench.compose import resolve
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
 from vaebench.contracts import ImageShape, Progress
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise
 from vaebench.registry import load
 from vaebench.settings import Training
-from vaebench.spec import parse
 from vaebench.training.checkpoint import Store
 from vaebench.training.loop import Trainer
 from vaebench.training.stream import Stream

@@ -29,13 +29,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from vaebench import registry
 from vaebench.blocks.bottleneck import Bottleneck
 from vaebench.blocks.compiled import compiling
-from vaebench.compose import resolve
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
 from vaebench.contracts import ImageShape, Progress
 from vaebench.latents.topdown import TopDownBlock
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise
 from vaebench.settings import Training
-from vaebench.spec import parse
 
 WIDTH, INNER, LATENT, BATCH = 64, 32, 16, 32
 SIDES, UP, DOWN = (32, 16, 8, 4, 2, 1), (3, 3, 2, 2, 2, 1), (5, 5, 4, 3, 2, 1)

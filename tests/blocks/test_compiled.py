@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.command import call
-from vaebench import preparing
 from vaebench.blocks import compiled as room
 from vaebench.blocks.compiled import compiled, compiling
 from vaebench.blocks.recompute import recomputed
 from vaebench.errors import UsageError
+from vaebench.run import prepare as preparing
 
 
 class Segment(nn.Module):

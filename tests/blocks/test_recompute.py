@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from vaebench import registry
 from vaebench.blocks.recompute import recomputed
-from vaebench.compose import resolve
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
 from vaebench.contracts import ImageShape, Progress
 from vaebench.noise import TorchNoise
 from vaebench.settings import Training
-from vaebench.spec import parse
 
 COMPOSITIONS = (
     "enc=vdvae,enc.width=8,enc.blocks=2,latent.z_channels=2",

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vaebench.composing.parameters import parameters_of
 from vaebench.contracts import Split
 from vaebench.datasets.celeba64 import celeba64
 from vaebench.datasets.cifar10 import cifar10
@@ -13,7 +14,6 @@ from vaebench.datasets.folder import folder
 from vaebench.datasets.mnist import fashion_mnist, mnist
 from vaebench.datasets.mnist_binary import mnist_binary
 from vaebench.datasets.splits import assemble, checksum, partition, quantise, take
-from vaebench.parameters import parameters_of
 
 shapes = st.tuples(*[st.integers(1, 4)] * 4)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaebench.evaluation.likelihood import bounds
-from vaebench.evaluation.pictures import spread
+from vaebench.evaluation.subset import spread
 from vaebench.evaluation.tightness import ladder, tightness
 from vaebench.testing.known import evidence, linear_gaussian
 

@@ -9,7 +9,7 @@ import pytest
 
 from vaebench import leaderboard, records
 from vaebench.errors import DamagedError
-from vaebench.runs import RunFolder
+from vaebench.run.folder import RunFolder
 from vaebench.training.checkpoint import Store, load_weights
 
 Damage = Callable[[bytes, Random], bytes]

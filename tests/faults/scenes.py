@@ -11,12 +11,13 @@ import safetensors.torch
 from tests.faults.child import Call, call
 from tests.faults.shim import Fault, How
 from tests.faults.submitters import record
-from vaebench import preparing, records, registry
+from vaebench import records, registry
+from vaebench.composing.spec import parse
 from vaebench.leaderboard import submit
-from vaebench.recipes import Plan
 from vaebench.records import to_json
-from vaebench.runs import RunFolder
-from vaebench.spec import parse
+from vaebench.requests.recipes import Plan
+from vaebench.run import prepare as preparing
+from vaebench.run.folder import RunFolder
 from vaebench.training.checkpoint import Store, load_weights, weights_sha256
 
 FLAT = "enc=mlp,enc.hidden=8,latent=gaussian,latent.dim=2,prior=normal,dec=mlp,dec.hidden=8,lik=categorical"

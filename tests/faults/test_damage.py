@@ -9,7 +9,7 @@ from tests.faults import damage
 from tests.faults.damage import Damage, flipped, truncated
 from tests.faults.scenes import BOARD, CODES, EVERY, FIT, QUICK
 from vaebench import records
-from vaebench.runs import RunFolder
+from vaebench.run.folder import RunFolder
 
 
 @pytest.mark.parametrize("how", [flipped, truncated])

@@ -15,7 +15,7 @@ from tests.faults import damage
 from tests.faults.scenes import QUICK
 from vaebench import records
 from vaebench.leaderboard import file_name
-from vaebench.sealed import seal, unseal
+from vaebench.storage.seal import seal, unseal
 
 NAMES = ["../evil", "../../evil", "/tmp/../evil", "{outside}/evil", "a\0b", "..", "", "~/evil", "a/b"]
 

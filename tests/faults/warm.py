@@ -9,7 +9,8 @@ import tests.faults.child
 import tests.faults.submitters  # noqa: F401
 import vaebench.evaluation.scoring
 import vaebench.imports  # noqa: F401
-from vaebench import registry, runner  # noqa: F401
+from vaebench import registry
+from vaebench.run import runner  # noqa: F401
 
 for offered in registry.load().entries():
     registry.load().resolve(offered.entry.kind, offered.entry.name)

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from tests import golden
 from tests.command import call
-from vaebench import records, registry, runner
+from vaebench import records, registry
 from vaebench.noise import GivenNoise
-from vaebench.runs import RunFolder
+from vaebench.run import runner
+from vaebench.run.folder import RunFolder
 from vaebench.training import checkpoint
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vaebench import recipes, registry
-from vaebench.compose import resolve
+from vaebench import registry
+from vaebench.composing.resolve import resolve
 from vaebench.errors import UsageError
 from vaebench.images import ImageShape
 from vaebench.leaderboard import pages, regenerate
@@ -21,6 +21,7 @@ from vaebench.leaderboard.published import SEVERAL_RELEASES, Figure, Stated, rea
 from vaebench.leaderboard.ranking import noise, rows, typical_spread
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Estimate, Record
+from vaebench.requests import recipes
 
 from .reading import read_page
 from .strategies import COMPOSITIONS, boards, hostile, hostile_boards, laws, records

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vaebench import registry
-from vaebench.compose import check_fit
+from vaebench.composing.resolve import check_fit
 from vaebench.contracts import Group, Progress, Scored, Term
 from vaebench.distributions import DiagonalNormal, StandardNormal
 from vaebench.errors import UsageError

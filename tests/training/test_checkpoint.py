@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaebench.errors import DamagedError
-from vaebench.files import clear_temporary, write_atomic
+from vaebench.storage.files import clear_temporary, write_atomic
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
 

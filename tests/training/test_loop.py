@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from vaebench.compose import resolve
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
 from vaebench.contracts import ImageShape, Part, Progress
 from vaebench.evaluation.likelihood import bounds
 from vaebench.model import Vae
 from vaebench.registry import load
 from vaebench.settings import Training
-from vaebench.spec import parse
 from vaebench.training import optimise
 from vaebench.training.checkpoint import Store, weights_sha256
 from vaebench.training.loop import Trainer

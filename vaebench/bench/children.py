@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from vaebench import recording
 from vaebench.bench.plan import Run
 from vaebench.records import Record
-from vaebench.runner import FITTING
+from vaebench.run import record as recording
+from vaebench.run.runner import FITTING
 
 State = Literal["missing", "running", "done", "skipped", "diverged", "failed"]
 

@@ -19,15 +19,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench import preparing
 from vaebench.bench.plan import Run
 from vaebench.contracts import Scored
 from vaebench.evaluation import scoring
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.likelihood import bounds, default_samples
 from vaebench.model import Vae
-from vaebench.preparing import Prepared
 from vaebench.registry import Registry
+from vaebench.run import prepare as preparing
+from vaebench.run.prepare import Prepared
 from vaebench.settings import Training
 from vaebench.training.checkpoint import Store
 from vaebench.training.loop import Trainer
@@ -53,7 +53,7 @@ class Estimate:
 def importing() -> float:
     """Seconds until a new process has imported what a run needs."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import vaebench.runner"], check=True)
+    subprocess.run([sys.executable, "-c", "import vaebench.run.runner"], check=True)
     return time.perf_counter() - began
 
 

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import msgspec
 
-from vaebench import data as data_room
-from vaebench import preparing, records
-from vaebench.compose import resolve
+from vaebench import records
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import Choice, DataSpec, Spec, check_names, parse, parse_data
 from vaebench.contracts import Dataset, ImageShape
+from vaebench.datasets import load as data_room
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.evaluation.likelihood import default_samples
-from vaebench.preparing import Prepared
 from vaebench.records import Record
 from vaebench.registry import Registry
-from vaebench.runs import Request, RunFolder
-from vaebench.spec import Choice, DataSpec, Spec, check_names, parse, parse_data
-from vaebench.tracks import Entry, Track
+from vaebench.requests.request import Request
+from vaebench.requests.tracks import Entry, Track
+from vaebench.run import prepare as preparing
+from vaebench.run.folder import RunFolder
+from vaebench.run.prepare import Prepared
 
 
 @dataclass(frozen=True)

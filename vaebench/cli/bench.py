@@ -17,7 +17,7 @@ _BOARD = Path("leaderboards")
 
 
 def _complete_track(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from vaebench import tracks
+    from vaebench.requests import tracks
 
     return [name for name in tracks.shipped() if name.startswith(incomplete)]
 
@@ -88,13 +88,13 @@ def bench(
       vaebench bench digits --dry-run
       vaebench bench digits --add latent=mine
     """
-    from vaebench import tracks
+    from vaebench.requests import tracks
 
     if stale and commands:
         raise UsageError("--stale sets runs aside as it goes, which commands alone do not")
     said = tracks.read(tracks.find(track))
     from vaebench import registry
-    from vaebench.spec import check_names, parse
+    from vaebench.composing.spec import check_names, parse
 
     known = registry.load()
     for spec in added:
@@ -103,8 +103,8 @@ def bench(
     from vaebench.bench.plan import plan
     from vaebench.bench.work import Work
     from vaebench.cli.benchtable import Display
-    from vaebench.data import default_root
-    from vaebench.sources import installed
+    from vaebench.composing.sources import installed
+    from vaebench.datasets.load import default_root
 
     root, folder = data_root or default_root(), out or Path("runs") / said.name
     planned = plan(said, known, folder, root, device, added, only, seeds)

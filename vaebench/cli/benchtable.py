@@ -15,7 +15,7 @@ from rich.text import Text
 from vaebench.bench.children import Status
 from vaebench.bench.clock import Clock
 from vaebench.bench.work import Work
-from vaebench.tracks import label
+from vaebench.requests.tracks import label
 
 _STYLES = {"done": "green", "skipped": "green", "running": "cyan", "failed": "red", "diverged": "red"}
 _AROUND = 6

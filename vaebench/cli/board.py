@@ -33,7 +33,7 @@ def leaderboard(check: bool, root: Path) -> None:
     """
     from vaebench import leaderboard as room
     from vaebench import registry
-    from vaebench.sources import installed
+    from vaebench.composing.sources import installed
 
     if not (root / "records").is_dir():
         raise UsageError(f"{root / 'records'} is no folder; vaebench submit RUN makes it")
@@ -56,7 +56,7 @@ def submit(run: Path, root: Path) -> None:
     """Put the record of folder RUN among the leaderboards' records."""
     from vaebench import leaderboard as room
     from vaebench import records
-    from vaebench.runs import RunFolder
+    from vaebench.run.folder import RunFolder
 
     folder = RunFolder(run)
     folder.request()

@@ -9,7 +9,7 @@ from vaebench.cli.options import FOLDER, data_root_, device_, settings_
 from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vaebench.recipes import Plan
+    from vaebench.requests.recipes import Plan
 
 
 @click.command("import")
@@ -47,8 +47,9 @@ def import_(
 
     import msgspec
 
-    from vaebench import recipes, registry
+    from vaebench import registry
     from vaebench.imports import PROJECTS
+    from vaebench.requests import recipes
 
     plan = _network(project, layout, recipe)
     plan = plan.overridden(compose=None, data=data, seed=None, settings=recipes.key_values(settings))
@@ -57,9 +58,11 @@ def import_(
     known = registry.load()
     plan.check_names(known)
 
-    from vaebench import preparing, starting
-    from vaebench.data import default_root
-    from vaebench.runs import Base, RunFolder
+    from vaebench.datasets.load import default_root
+    from vaebench.requests.request import Base
+    from vaebench.run import prepare as preparing
+    from vaebench.run import start as starting
+    from vaebench.run.folder import RunFolder
     from vaebench.training.checkpoint import weights_sha256
 
     tensors = PROJECTS[project].translated(starting.read_tensors(checkpoint))
@@ -84,9 +87,9 @@ def import_(
 
 def _network(project: str, layout: str | None, recipe: str | None) -> "Plan":
     """The recipe of the network that was named; UsageError where that is none, or two."""
-    from vaebench import recipes
     from vaebench.imports import PROJECTS
-    from vaebench.registry import nearest
+    from vaebench.requests import recipes
+    from vaebench.text import nearest
 
     if project not in PROJECTS:
         raise UsageError(

@@ -10,9 +10,9 @@ from vaebench.errors import UsageError
 
 def _kind(word: str) -> str:
     """A kind from its name, its plural or its slot."""
+    from vaebench.composing.spec import SLOTS
     from vaebench.hookspecs import KINDS
-    from vaebench.registry import nearest
-    from vaebench.spec import SLOTS
+    from vaebench.text import nearest
 
     known = {kind: kind for kind in KINDS} | {f"{kind}s": kind for kind in KINDS} | dict(SLOTS)
     known |= {"likelihoods": "likelihood", "data": "dataset"}
@@ -43,7 +43,8 @@ def list_(kind: str | None, as_json: bool) -> None:
     KIND is encoder, latent, prior, decoder, likelihood, objective, extractor or dataset; recipes lists what
     vaebench run --recipe NAME knows, tracks what vaebench bench NAME does.
     """
-    from vaebench import recipes, registry, tracks
+    from vaebench import registry
+    from vaebench.requests import recipes, tracks
 
     for room, words in ((recipes, ("recipe", "recipes")), (tracks, ("track", "tracks"))):
         if kind in words:
@@ -91,7 +92,7 @@ def show(part: str, as_json: bool) -> None:
     PART is KIND=NAME or SLOT=NAME, as in latent=topdown or dataset=folder.
     """
     from vaebench import registry
-    from vaebench.parameters import REQUIRED, parameters_of, text
+    from vaebench.composing.parameters import REQUIRED, parameters_of, text
 
     kind, equals, name = part.partition("=")
     if not equals:
@@ -140,6 +141,6 @@ def _fits(known: Any, target: Any) -> dict[str, list[str]]:
 
     if not (isinstance(target, type) and issubclass(target, Part)):
         return {}
-    from vaebench.compose import companions
+    from vaebench.composing.resolve import companions
 
     return companions(known, target)

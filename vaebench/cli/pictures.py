@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
     from vaebench.contracts import Group
     from vaebench.model import Vae
-    from vaebench.preparing import Prepared
-    from vaebench.runs import RunFolder
+    from vaebench.run.folder import RunFolder
+    from vaebench.run.prepare import Prepared
 
 
 def _opened(run: Path, data_root: Path | None, device: str) -> "tuple[RunFolder, Prepared, Vae]":
-    from vaebench import registry, runner
-    from vaebench.data import default_root
-    from vaebench.runs import RunFolder
+    from vaebench import registry
+    from vaebench.datasets.load import default_root
+    from vaebench.run import runner
+    from vaebench.run.folder import RunFolder
 
     folder = RunFolder(run)
     return folder, *runner.load(folder, registry.load(), data_root or default_root(), device)
 
 
 def _write(path: Path, png: bytes) -> None:
-    from vaebench.files import write_atomic
+    from vaebench.storage.files import write_atomic
 
     write_atomic(path, png)
     click.echo(path)
@@ -63,7 +64,7 @@ def sample(
 ) -> None:
     """Draw images from the model in folder RUN and write a picture of them."""
     from vaebench.evaluation import scoring
-    from vaebench.evaluation.pictures import save_samples
+    from vaebench.pictures.grid import samples_png
 
     folder, prepared, model = _opened(run, data_root, device)
     if readjust:
@@ -74,8 +75,7 @@ def sample(
     fresh = f"-r{readjust}" if readjust else ""
     of_class = "" if label is None else f"-class{label}"
     path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}{fresh}.png"
-    save_samples(path, images, prepared.data.image.levels)
-    click.echo(path)
+    _write(path, samples_png(images, prepared.data.image.levels))
 
 
 @click.command()
@@ -86,15 +86,14 @@ def sample(
 @data_root_
 def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root: Path | None) -> None:
     """Put test images through the model in folder RUN and write a picture: images above, means below."""
-    from vaebench.evaluation.pictures import save_reconstructions
-    from vaebench.evaluation.scoring import reconstructed
+    from vaebench.pictures.grid import reconstructions_png
+    from vaebench.pictures.of_run import reconstructed
 
     folder, prepared, model = _opened(run, data_root, device)
     path = out or folder.reconstructions
     protocol = prepared.request.scoring
     pair = reconstructed(model, prepared.data, protocol.noise_seed, protocol.score_batch, count)
-    save_reconstructions(path, *pair, prepared.data.image.levels)
-    click.echo(path)
+    _write(path, reconstructions_png(*pair, prepared.data.image.levels))
 
 
 @click.command()
@@ -129,8 +128,8 @@ def morph(
     A row holds image A, the path, and image B. Reals are interpolated between posterior means; codes are
     interpolated before quantisation, by the encoder's maps.
     """
-    from vaebench.evaluation.latents import numbered
-    from vaebench.evaluation.paths import morph_png
+    from vaebench.pictures.latents import numbered
+    from vaebench.pictures.paths import morph_png
 
     folder, prepared, model = _opened(run, data_root, device)
     there = model.latent.groups
@@ -144,7 +143,7 @@ def morph(
 
 def _numbers(groups: "Sequence[Group]", option: str, words: str) -> list[int]:
     """The groups that an option names."""
-    from vaebench.evaluation.latents import numbered
+    from vaebench.pictures.latents import numbered
 
     names = [word.strip() for word in words.split(",") if word.strip()]
     if not names:
@@ -177,8 +176,8 @@ def traverse(
 
     The dimensions whose posterior means vary most over test images come first.
     """
-    from vaebench.evaluation.latents import numbered
-    from vaebench.evaluation.paths import traverse_png
+    from vaebench.pictures.latents import numbered
+    from vaebench.pictures.paths import traverse_png
 
     folder, prepared, model = _opened(run, data_root, device)
     number = numbered(model.latent.groups, group)
@@ -212,8 +211,8 @@ def latents(
 
     Each point is an image's posterior mean; of codes, the histogram of its codes, whatever their places.
     """
-    from vaebench.evaluation.charts import latents_png
-    from vaebench.evaluation.latents import numbered
+    from vaebench.pictures.charts import latents_png
+    from vaebench.pictures.latents import numbered
 
     folder, prepared, model = _opened(run, data_root, device)
     number = numbered(model.latent.groups, group)
@@ -232,7 +231,7 @@ def latents(
 @data_root_
 def codes(run: Path, seed: int, out: Path | None, device: str, data_root: Path | None) -> None:
     """Show how often each code of the model in folder RUN is used over the test images."""
-    from vaebench.evaluation.charts import codes_png
+    from vaebench.pictures.charts import codes_png
 
     folder, prepared, model = _opened(run, data_root, device)
     png = codes_png(model, prepared.data, seed, prepared.request.scoring.score_batch)

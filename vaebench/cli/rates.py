@@ -18,8 +18,9 @@ def rates(run: Path, out: Path | None) -> None:
     Each resolution's sum, and its share of the whole, are said as well.
     """
     from vaebench import records
-    from vaebench.evaluation.rates import by_side, save
-    from vaebench.runs import RunFolder
+    from vaebench.pictures.rates import by_side, rates_png
+    from vaebench.run.folder import RunFolder
+    from vaebench.storage.files import write_atomic
 
     folder = RunFolder(run)
     if not folder.record.exists():
@@ -35,5 +36,5 @@ def rates(run: Path, out: Path | None) -> None:
             f"{side:>8}  {len(groups):3} groups  {nats:10.3f} nats  {nats / total if total else 0:6.1%}"
         )
     path = out or folder.path / "rates.png"
-    save(path, likelihood.rate_per_group, record.composition)
+    write_atomic(path, rates_png(likelihood.rate_per_group, record.composition))
     click.echo(path)

@@ -44,10 +44,11 @@ def refit(
     """
     import msgspec
 
-    from vaebench import recipes, registry
-    from vaebench.data import default_root
-    from vaebench.runs import RunFolder
-    from vaebench.spec import Spec, check_names, parse
+    from vaebench import registry
+    from vaebench.composing.spec import Spec, check_names, parse
+    from vaebench.datasets.load import default_root
+    from vaebench.requests import recipes
+    from vaebench.run.folder import RunFolder
 
     if out is not None:
         RunFolder(out).refuse_if_in_use()  # before torch and the data are loaded
@@ -59,7 +60,9 @@ def refit(
     plan = recipes.Plan(settings=recipes.key_values(settings))
     fit, protocol = plan.refit()
 
-    from vaebench import preparing, runner, starting
+    from vaebench.run import prepare as preparing
+    from vaebench.run import runner
+    from vaebench.run import start as starting
 
     folder = RunFolder(base)
     request = folder.request()

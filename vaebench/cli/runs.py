@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vaebench.contracts import Dataset
-    from vaebench.preparing import Prepared
-    from vaebench.recipes import Plan
     from vaebench.records import Record
     from vaebench.registry import Registry
-    from vaebench.runs import Request, RunFolder
+    from vaebench.requests.recipes import Plan
+    from vaebench.requests.request import Request
+    from vaebench.run.folder import RunFolder
+    from vaebench.run.prepare import Prepared
 
 
 def _complete_data(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -26,7 +27,7 @@ def _complete_data(context: click.Context, parameter: click.Parameter, incomplet
 
 
 def _complete_recipe(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from vaebench import recipes
+    from vaebench.requests import recipes
 
     return [name for name in recipes.shipped() if name.startswith(incomplete)]
 
@@ -76,8 +77,9 @@ def run(
       vaebench run --from runs/mine --data folder:photos --epochs 10
       vaebench run --resume --out runs/mine
     """
-    from vaebench import recipes, registry
-    from vaebench.runs import RunFolder
+    from vaebench import registry
+    from vaebench.requests import recipes
+    from vaebench.run.folder import RunFolder
 
     if out is not None:
         RunFolder(out).refuse_if_in_use()  # before torch and the data are loaded
@@ -112,9 +114,9 @@ def _run(
     progress: str,
     as_json: bool,
 ) -> None:
-    from vaebench import preparing
-    from vaebench.data import default_root
-    from vaebench.runs import RunFolder
+    from vaebench.datasets.load import default_root
+    from vaebench.run import prepare as preparing
+    from vaebench.run.folder import RunFolder
 
     root = data_root or default_root()
     if asked_again:
@@ -145,7 +147,8 @@ def _run_from(
 ) -> None:
     import msgspec
 
-    from vaebench import preparing, starting
+    from vaebench.run import prepare as preparing
+    from vaebench.run import start as starting
 
     request = msgspec.structs.replace(plan.request(), base=starting.base_of(base, frozen=False))
     prepared = preparing.prepare(request, known, root, device)
@@ -166,10 +169,11 @@ def start(
 
     :param before: puts into a new folder what the run starts from
     """
-    from vaebench import records, runner
+    from vaebench import records
     from vaebench.cli.progress import reporter
-    from vaebench.preparing import check_trainable
-    from vaebench.runs import RunFolder
+    from vaebench.run import runner
+    from vaebench.run.folder import RunFolder
+    from vaebench.run.prepare import check_trainable
 
     folder = RunFolder(out or Path("runs") / prepared.request.folder_name)
     if not folder.record.exists():
@@ -249,12 +253,14 @@ def evaluate(
     """
     import msgspec
 
-    from vaebench import recipes, registry, runner
+    from vaebench import registry
     from vaebench.cli.progress import reporter
     from vaebench.cli.summary import scores_lines
-    from vaebench.data import default_root
+    from vaebench.datasets.load import default_root
     from vaebench.evaluation import scoring
-    from vaebench.runs import RunFolder
+    from vaebench.requests import recipes
+    from vaebench.run import runner
+    from vaebench.run.folder import RunFolder
 
     changes = recipes.scoring_settings(recipes.key_values(settings))
     known = registry.load()

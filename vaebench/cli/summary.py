@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vaebench.records import Estimate, Fid, Likelihood, Record, Scores
-from vaebench.runs import RunFolder
+from vaebench.run.folder import RunFolder
 
 _BOUNDS = {"iwae": "importance-weighted bound, K={}", "two-part": "two-part code", "exact": "exact"}
 

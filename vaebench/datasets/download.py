@@ -9,7 +9,7 @@ from typing import TypeVar
 from filelock import FileLock
 
 from vaebench.errors import UsageError
-from vaebench.parameters import one_line
+from vaebench.text import one_line
 
 Found = TypeVar("Found")
 

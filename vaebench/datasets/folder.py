@@ -13,7 +13,7 @@ from vaebench.datasets.folder_layout import Found, Layout, find, lay_out
 from vaebench.datasets.images import read_all, read_picture
 from vaebench.datasets.splits import Levels, assemble, take
 from vaebench.errors import UsageError
-from vaebench.parameters import one_line
+from vaebench.text import one_line
 
 Fit = Literal["crop", "stretch"]
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from vaebench.errors import UsageError
-from vaebench.parameters import one_line
+from vaebench.text import one_line
 
 PIXELS = 2**26
 """A file of more pixels than this is taken for a decompression bomb."""

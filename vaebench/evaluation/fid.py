@@ -21,8 +21,8 @@ from torch import Tensor
 from vaebench.contracts import FeatureExtractor
 from vaebench.errors import UsageError
 from vaebench.evaluation.precision import full_precision
-from vaebench.files import write_atomic
 from vaebench.records import Fid
+from vaebench.storage.files import write_atomic
 
 MINIMUM = 4
 """Images on either side below which no score has a standard error."""

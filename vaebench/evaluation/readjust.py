@@ -7,8 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from vaebench.errors import UsageError
 from vaebench.model import Vae
-from vaebench.noise import ImageNoise
-from vaebench.training.stream import derived_seed
+from vaebench.noise import ImageNoise, derived_seed
 
 IMAGES = 100
 """Drawn in each pass."""

@@ -14,17 +14,14 @@ from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.histogram import histogram_bits_per_dim
-from vaebench.evaluation.pictures import grid_png, save_reconstructions, save_samples, spread
 from vaebench.evaluation.tightness import tightness
 from vaebench.model import Vae
-from vaebench.noise import ImageNoise
+from vaebench.noise import ImageNoise, derived_seed
 from vaebench.registry import Registry
-from vaebench.runs import RunFolder
 from vaebench.settings import Scoring
-from vaebench.training.stream import derived_seed
 
-SHOWN, RECONSTRUCTED, STRIP = 64, 36, 8
-"""Images in a run's grids of samples and of reconstructions, and in a record's row."""
+SHOWN = 64
+"""Images that are generated at least: those of a run's picture of samples."""
 
 
 class Watcher(Protocol):
@@ -161,30 +158,3 @@ def _fid(
         )
     except ExtractorUnavailableError as error:
         return records.Missing(why=str(error))
-
-
-@torch.inference_mode()
-def reconstructed(model: Vae, data: Dataset, seed: int, rows: int, count: int) -> tuple[Tensor, Tensor]:
-    """Test images (N, C, H, W), spread over the split, and the means that the model gives their latents."""
-    x = data.test.images[spread(len(data.test.images), count)]
-    device = next(model.parameters()).device
-    means = [
-        model.reconstruct(x[part].to(device), ImageNoise(seed, part.to(device))).cpu()
-        for part in torch.arange(len(x)).split(rows)
-    ]
-    return x, torch.cat(means)
-
-
-def draw_pictures(
-    model: Vae, data: Dataset, images: Tensor, folder: RunFolder, settings: Scoring
-) -> records.Pictures:
-    """Write the grids of samples and of reconstructions into the run's folder; returns small ones."""
-    levels = data.image.levels
-    pair = reconstructed(model, data, settings.noise_seed, settings.score_batch, RECONSTRUCTED)
-    save_samples(folder.samples, images[:SHOWN], levels)
-    save_reconstructions(folder.reconstructions, *pair, levels)
-    few = spread(len(pair[0]), STRIP)
-    return records.Pictures(
-        samples=grid_png(images[:STRIP], levels, STRIP),
-        reconstructions=grid_png(torch.cat([each[few].double() for each in pair]), levels, len(few)),
-    )

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from vaebench.evaluation.likelihood import draws, estimate
-from vaebench.evaluation.pictures import spread
 from vaebench.evaluation.precision import full_precision
+from vaebench.evaluation.subset import spread
 from vaebench.model import Vae
 from vaebench.records import Tightness
 

@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
-from vaebench.files import clear_temporary, write_atomic
 from vaebench.leaderboard import charts, gallery, published
 from vaebench.leaderboard.identity import digest, file_name, named_by
 from vaebench.leaderboard.pages import pages
 from vaebench.leaderboard.provenance import Current, stale
 from vaebench.leaderboard.wording import MARK
-from vaebench.locks import held
 from vaebench.records import Record, read, to_json
+from vaebench.storage.files import clear_temporary, write_atomic
+from vaebench.storage.locks import held
 
 RECORDS = "records"
 PATIENCE = 60.0

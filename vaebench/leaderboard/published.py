@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from vaebench import tables
 from vaebench.errors import UsageError
 from vaebench.leaderboard.markdown import visible
+from vaebench.storage import toml as tables
 
 FILE = "published.toml"
 

@@ -11,10 +11,10 @@ import torch
 from hypothesis import HealthCheck, Phase, Verbosity
 
 from vaebench.errors import VaebenchError
-from vaebench.registry import one_line
 from vaebench.testing.law import Law, LawBroken, NotTriedError
 from vaebench.testing.laws import LAWS
 from vaebench.testing.subject import Subject
+from vaebench.text import one_line
 
 SHRINKS = 60
 """Examples tried to make a counter-example smaller."""

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.compose import check_fit
+from vaebench.composing.resolve import check_fit
+from vaebench.composing.spec import SLOTS
 from vaebench.contracts import ImageShape, Part
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 from vaebench.registry import Registry
-from vaebench.spec import SLOTS
 from vaebench.testing.law import NotTriedError
 from vaebench.testing.values import small
 

@@ -3,9 +3,10 @@
 import re
 
 from vaebench.errors import UsageError
-from vaebench.registry import Registered, Registry, nearest, one_line
+from vaebench.registry import Registered, Registry
 from vaebench.testing.laws import HOUSE, PARTS
 from vaebench.testing.subject import PartSubject, Subject
+from vaebench.text import nearest, one_line
 
 
 def subjects_of(word: str, registry: Registry) -> tuple[Subject, ...]:

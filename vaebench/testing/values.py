@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import inspect
 
-from vaebench.parameters import REQUIRED, Parameter, parameters_of
+from vaebench.composing.parameters import REQUIRED, Parameter, parameters_of
 
 SIZE = 3
 """What sizes are turned down to, so that a law is quick."""

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from vaebench.errors import DamagedError
-from vaebench.files import remove_folder, write_folder_atomic
+from vaebench.storage.files import remove_folder, write_folder_atomic
 
 Tensors = Mapping[str, Tensor]
 _MANIFEST = "manifest.json"

@@ -17,12 +17,12 @@ from vaebench.blocks.compiled import compiling
 from vaebench.contracts import Progress, Scored
 from vaebench.errors import DamagedError
 from vaebench.model import Vae
-from vaebench.noise import TorchNoise
+from vaebench.noise import TorchNoise, derived_seed
 from vaebench.settings import Training
 from vaebench.training import optimise
 from vaebench.training.checkpoint import Checkpoint, Store
 from vaebench.training.prior import PriorFit
-from vaebench.training.stream import Stream, derived_seed
+from vaebench.training.stream import Stream
 
 M = TypeVar("M", bound=Vae | PriorFit)
 

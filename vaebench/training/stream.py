@@ -1,16 +1,11 @@
 """Training images as an endless stream that is a function of the step alone: nothing to save or to lose."""
 
-import hashlib
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-
-def derived_seed(*parts: int | str) -> int:
-    """A 63-bit seed from a run's seed and what it is for."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+from vaebench.noise import derived_seed
 
 
 class Stream:

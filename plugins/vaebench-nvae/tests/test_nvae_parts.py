@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vaebench import recipes, registry
-from vaebench.compose import resolve
+from vaebench import registry
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
 from vaebench.contracts import Context, Given, ImageShape, Infer, Prior, Progress
 from vaebench.distributions import DiagonalNormal, Distribution, kl
 from vaebench.errors import UsageError
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, TorchNoise
-from vaebench.spec import parse
+from vaebench.requests import recipes
 from vaebench.training.checkpoint import Checkpoint, load, save
 
 KNOWN = registry.load()

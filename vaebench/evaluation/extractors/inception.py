@@ -11,7 +11,7 @@ from torch.hub import get_dir
 
 from vaebench.errors import UsageError
 from vaebench.evaluation.extractors import ExtractorUnavailableError, checked, verified
-from vaebench.files import write_atomic
+from vaebench.storage.files import write_atomic
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from vaebench import registry
 from vaebench.contracts import Split
-from vaebench.data import default_root
+from vaebench.datasets.load import default_root
 from vaebench.evaluation.extractors.small import ALL, Classifier, Small
-from vaebench.files import write_atomic
+from vaebench.storage.files import write_atomic
 
 BATCH = 256
 PEAK_LR = 4e-3

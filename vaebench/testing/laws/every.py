@@ -8,11 +8,11 @@ from collections.abc import Callable, Set
 import torch
 from torch import Tensor
 
+from vaebench.composing.parameters import parameters_of
+from vaebench.composing.spec import SLOTS
 from vaebench.contracts import ImageShape, Part, Progress
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, TorchNoise
-from vaebench.parameters import parameters_of
-from vaebench.spec import SLOTS
 from vaebench.testing.law import Law, LawBroken, close, hold
 from vaebench.testing.strategies import models
 from vaebench.testing.subject import PartSubject, random_images, rows

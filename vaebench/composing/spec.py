@@ -1,0 +1,296 @@
+"""Which parts, and what they are told: text <-> frozen ``Spec``; the canonical text is its identity.
+
+A composition is ``slot=name`` and ``slot.parameter=value``, separated by commas, in any order. A piece
+without ``=`` continues the value before it: ``latent.blocks=1x1,4m1,4x2``. Values are text until a part reads
+them.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from vaebench.composing.parameters import text
+from vaebench.errors import UsageError
+from vaebench.registry import NAME, Registry, load
+from vaebench.text import CONTROL, nearest, one_line
+
+SLOTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "enc": "encoder",
+        "latent": "latent",
+        "prior": "prior",
+        "dec": "decoder",
+        "lik": "likelihood",
+        "obj": "objective",
+    }
+)
+"""The slots of a composition, in canonical order, and the kind of part that each takes."""
+
+_SYNONYMS = (
+    {slot: slot for slot in SLOTS} | {kind: slot for slot, kind in SLOTS.items()} | {"latents": "latent"}
+)
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SOME = "write slot=name and slot.parameter=value, separated by commas"
+
+
+def _frozen(parameters: Mapping[str, Any]) -> Mapping[str, str]:
+    return MappingProxyType({name: text(value) for name, value in sorted(parameters.items())})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The part named for a slot (None: the default one) and its parameters, held as text, sorted by name."""
+
+    name: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", _frozen(self.parameters))
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.parameters.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Choice, (self.name, dict(self.parameters))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A composition: the choice for each slot that is not left open, in the order of ``SLOTS``.
+
+    ``str`` is the canonical text: ``parse(str(spec)) == spec``.
+
+    :raises UsageError: where a name, a parameter or a value cannot be said in text
+    """
+
+    choices: Mapping[str, Choice]
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise UsageError(f"the composition is empty: {_SOME}")
+        for slot in self.choices:
+            if slot not in SLOTS:
+                raise UsageError(_no_slot(slot))
+        choices = {slot: _said(slot, self.choices[slot]) for slot in SLOTS if slot in self.choices}
+        object.__setattr__(self, "choices", MappingProxyType(choices))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.choices.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return parse, (str(self),)
+
+    def __str__(self) -> str:
+        pieces = []
+        for slot, choice in self.choices.items():
+            pieces += [f"{slot}={choice.name}"] if choice.name is not None else []
+            pieces += [f"{slot}.{name}={value}" for name, value in choice.parameters.items()]
+        return ",".join(pieces)
+
+
+def parse(said: str) -> Spec:
+    """Read the text of a composition.
+
+    :raises UsageError: in one line, with the piece that is wrong and what is nearest to it
+    """
+    if not said.strip():
+        raise UsageError(f"the composition is empty: {_SOME}")
+    pairs: list[tuple[str, str]] = []
+    for piece in _printable(said).split(","):
+        key, equals, value = (part.strip() for part in piece.partition("="))
+        if equals and value:
+            pairs.append((key, value))
+        elif equals:
+            raise UsageError(f"{one_line(key)}=: a value is missing")
+        elif not key:
+            raise UsageError(f"{one_line(said)}: there is an empty piece; {_SOME}")
+        elif pairs and "." in pairs[-1][0]:
+            pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{key}")
+        else:
+            raise UsageError(_bare(key))
+    return _gather(pairs)
+
+
+def from_table(table: Mapping[str, Any]) -> Spec:
+    """Read the table of a recipe: ``enc = "resnet"`` or ``enc = { name = "resnet", width = 64 }``.
+
+    :raises UsageError: as ``parse``
+    """
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{one_line(table)}: a table of slots is expected")
+    pairs = []
+    for key, said in table.items():
+        if said == {}:
+            raise UsageError(f"{one_line(key)}: a name or a parameter is expected")
+        for name, value in said.items() if isinstance(said, Mapping) else (("name", said),):
+            label = key if name == "name" else f"{key}.{name}"
+            if not isinstance(value, str | int | float):
+                raise UsageError(
+                    f"{one_line(label)}={one_line(value)}: text, a number, true or false is expected"
+                )
+            pairs.append((label, text(value)))
+    return _gather(pairs)
+
+
+def check_names(spec: Spec, registry: Registry) -> None:
+    """Every part that is named is on offer.
+
+    :raises UsageError: for the first that is not, with the nearest name
+    """
+    for slot, choice in spec.choices.items():
+        if choice.name is not None:
+            registry.get(SLOTS[slot], choice.name)
+
+
+def _gather(pairs: Iterable[tuple[str, str]]) -> Spec:
+    """A spec from ``slot`` or ``slot.parameter`` and value, each said once."""
+    said: dict[tuple[str, str | None], str] = {}
+    for key, value in pairs:
+        slot, dot, parameter = (part.strip() for part in key.partition("."))
+        if slot not in _SYNONYMS:
+            raise UsageError(_no_slot(slot))
+        place = _SYNONYMS[slot], parameter if dot else None
+        if place in said:
+            raise UsageError(f"{one_line(key)} is given twice: {one_line(said[place])} and {one_line(value)}")
+        said[place] = value
+    return Spec(
+        {
+            slot: Choice(
+                said.get((slot, None)),
+                {p: value for (s, p), value in said.items() if s == slot and p is not None},
+            )
+            for slot in dict.fromkeys(slot for slot, _ in said)
+        }
+    )
+
+
+def _printable(said: str) -> str:
+    if CONTROL.search(said):
+        raise UsageError(f"{one_line(said)}: control characters and line ends are not allowed")
+    return said
+
+
+def _no_slot(slot: str) -> str:
+    slots = ", ".join(SLOTS)
+    return (
+        f"there is no slot {one_line(slot) or 'without a name'}; there are {slots}{nearest(slot, _SYNONYMS)}"
+    )
+
+
+def _bare(word: str) -> str:
+    """What to say of a word that stands alone: where it belongs, if it is the name of a part."""
+    registry = load()
+    places = [f"{slot}={word}" for slot, kind in SLOTS.items() if word in registry.names(kind)]
+    if places:
+        return f"{word} stands alone: write {' or '.join(places)}"
+    names = {name for kind in SLOTS.values() for name in registry.names(kind)}
+    return f"{one_line(word)} stands alone: {_SOME}{nearest(word, sorted(names))}"
+
+
+def _checked_name(label: str, name: str) -> str:
+    if NAME.fullmatch(name):
+        return name
+    usual = name.lower().replace("_", "-")
+    hint = f" (did you mean {usual}?)" if NAME.fullmatch(usual) else ""
+    raise UsageError(
+        f"{label}{one_line(name)}: a name is lowercase letters, digits and hyphens, a letter first{hint}"
+    )
+
+
+def _checked_parameter(label: str, parameter: str) -> None:
+    if not _PARAMETER.fullmatch(parameter):
+        raise UsageError(
+            f"{label}: a parameter is written slot.parameter, with one dot; letters, digits and underscores"
+        )
+
+
+def _said(slot: str, choice: Choice) -> Choice:
+    """The choice with its values as text would give them, or a refusal of what no text can say."""
+    if choice.name is not None:
+        _checked_name(f"{slot}=", choice.name)
+    elif not choice.parameters:
+        raise UsageError(f"{slot}: a name or a parameter is expected")
+    parameters = {}
+    for parameter, value in choice.parameters.items():
+        label = f"{slot}.{one_line(parameter)}"
+        _checked_parameter(label, parameter)
+        if parameter == "name":
+            raise UsageError(f"{label}: the name of a part is written {slot}=name")
+        pieces = [piece.strip() for piece in _printable(value).split(",")]
+        if not all(pieces):
+            raise UsageError(
+                f"{label}={one_line(value)}: a value, or a piece of it between commas, is missing"
+            )
+        if any("=" in piece for piece in pieces[1:]):
+            raise UsageError(f"{label}={one_line(value)}: in a value, no = may follow a comma")
+        parameters[parameter] = ",".join(pieces)
+    return Choice(choice.name, parameters)
+
+
+_NEXT = re.compile(r",\s*(?=[A-Za-z_][A-Za-z0-9_]*\s*=)")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data set by name, what follows its colon (a path, say) or None, and its parameters as text.
+
+    ``str`` is the canonical text: ``parse_data(str(spec)) == spec``.
+
+    :raises UsageError: where a name, a parameter or a value cannot be said in text
+    """
+
+    name: str
+    argument: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _checked_name("data set ", self.name)
+        if self.argument is not None:
+            object.__setattr__(self, "argument", _data_value(f"{self.name}:", self.argument))
+        for parameter in self.parameters:
+            _checked_parameter(f"{self.name},{one_line(parameter)}", parameter)
+        said = {p: _data_value(f"{p}=", value) for p, value in _frozen(self.parameters).items()}
+        object.__setattr__(self, "parameters", MappingProxyType(said))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.argument, tuple(self.parameters.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return parse_data, (str(self),)
+
+    def __str__(self) -> str:
+        head = self.name if self.argument is None else f"{self.name}:{self.argument}"
+        return ",".join([head, *(f"{name}={value}" for name, value in self.parameters.items())])
+
+
+def parse_data(said: str) -> DataSpec:
+    """Read ``name``, ``name:argument`` or either with ``,parameter=value`` behind it.
+
+    The argument and each value reach to the next comma that precedes ``word=``.
+
+    :raises UsageError: in one line
+    """
+    if not said.strip():
+        raise UsageError("no data are named: write name, name:argument or name,parameter=value")
+    head, *rest = _NEXT.split(_printable(said))
+    name, colon, argument = head.partition(":")
+    parameters: dict[str, str] = {}
+    for piece in rest:
+        parameter, _, value = (part.strip() for part in piece.partition("="))
+        if parameter in parameters:
+            raise UsageError(
+                f"{parameter} is given twice: {one_line(parameters[parameter])} and {one_line(value)}"
+            )
+        parameters[parameter] = value
+    return DataSpec(name.strip(), argument if colon else None, parameters)
+
+
+def _data_value(label: str, value: str) -> str:
+    value = _printable(value).strip()
+    if not value:
+        raise UsageError(f"{label} something is missing after it")
+    if _NEXT.search(value):
+        raise UsageError(f"{label}{one_line(value)}: in a value, no word= may follow a comma")
+    return value

@@ -1,0 +1,32 @@
+"""A data spec -> the images in memory."""
+
+import os
+from pathlib import Path
+
+from vaebench.composing.parameters import convert, parameters_of, text
+from vaebench.composing.spec import DataSpec
+from vaebench.contracts import Dataset
+from vaebench.errors import UsageError
+from vaebench.registry import Registry
+
+
+def default_root() -> Path:
+    """Where data sets live unless --data-root says otherwise: VAEBENCH_DATA, else the user's cache."""
+    return Path(os.environ.get("VAEBENCH_DATA") or Path.home() / ".cache" / "vaebench" / "data")
+
+
+def load(spec: DataSpec, registry: Registry, root: Path) -> tuple[DataSpec, Dataset]:
+    """The data set that a spec names, and the spec's canonical form.
+
+    Raises UsageError for an unknown name or parameter, a bad value, or data that are not there.
+    """
+    function = registry.resolve("dataset", spec.name)
+    known = parameters_of(function)
+    given = dict(spec.parameters)
+    if spec.argument is not None:
+        if "path" not in known:
+            raise UsageError(f"data set {spec.name} takes nothing after a colon: {spec.name}:{spec.argument}")
+        given["path"] = spec.argument
+    values = convert("", known, given, f"data set {spec.name}")
+    changed = {n: text(v) for n, v in values.items() if v != known[n].default and n != "path"}
+    return DataSpec(spec.name, spec.argument, changed), function(root, **values)

@@ -1,0 +1,1 @@
+"""Pictures of a trained model: grids, paths and charts. They measure nothing."""

@@ -1,0 +1,89 @@
+"""The latents of test images, for pictures: the groups by name, where images lie, what the prior spans."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaebench.contracts import Given, Group, Source, Term
+from vaebench.distributions import DiagonalNormal, Distribution
+from vaebench.errors import UsageError
+from vaebench.model import Vae
+from vaebench.noise import ImageNoise, Noise
+from vaebench.text import nearest, one_line
+
+PRIOR_DRAWS = 1000
+"""Draws from which a prior's spread is taken where it is no normal."""
+
+
+@dataclass(frozen=True)
+class Centre(Source):
+    """The latents given, by group; where None, the posterior's mean, or a draw where it has no mean."""
+
+    latents: Sequence[Tensor | None]
+
+    def pick(self, index: int, q: Distribution | None, p: Distribution, noise: Noise) -> Tensor:
+        z = self.latents[index]
+        if z is not None:
+            return z
+        if q is None:
+            raise ValueError("latents can be inferred only from an image")
+        return q.sample(noise) if q.mean is None else q.mean
+
+
+def numbered(groups: Sequence[Group], name: str | None) -> int:
+    """The number of the group of this name, the root's for None; UsageError where there is none."""
+    if not groups:
+        raise UsageError("this model has no latents to make a picture of")
+    names = [group.name for group in groups]
+    if name is None:
+        return 0
+    if name not in names:
+        raise UsageError(
+            f"there is no group {one_line(name)}; groups are {', '.join(names)}{nearest(name, names)}"
+        )
+    return names.index(name)
+
+
+def unmoved(model: Vae) -> list[Tensor | None]:
+    """One None per group: everything is to be inferred."""
+    return [None for _ in model.latent.groups]
+
+
+@torch.inference_mode()
+def inferred(model: Vae, images: Tensor, seed: int, rows: int) -> Iterator[list[Term]]:
+    """The terms of integer images (N, C, H, W), ``rows`` at a time, z being what ``Centre`` picks."""
+    device = next(model.parameters()).device
+    for numbers in torch.arange(len(images)).split(rows):
+        noise = ImageNoise(seed, numbers.to(device))
+        features = model.encoder(model.normalise(images[numbers].to(device)))
+        yield model.latent.walk(features, Centre(unmoved(model)), model.prior, noise, len(numbers)).terms
+
+
+def centres(model: Vae, images: Tensor, group: int, seed: int, rows: int) -> Tensor:
+    """(N, *group.shape) on the CPU: each image's posterior mean (a draw where it has none), or its codes."""
+    return torch.cat([terms[group].z.cpu() for terms in inferred(model, images, seed, rows)])
+
+
+@torch.inference_mode()
+def prior_units(
+    model: Vae, above: Sequence[Tensor], group: int, seed: int, rows: int
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of p(z_group | groups above), each of the group's shape.
+
+    Those of a normal are its own; of any other prior, those of ``PRIOR_DRAWS`` draws.
+
+    :param above: (1, *shape) latents of the groups above
+    """
+    device = next(model.parameters()).device
+    draws = []
+    for numbers in torch.arange(PRIOR_DRAWS).split(rows):
+        count, noise = len(numbers), ImageNoise(seed, numbers.to(device))
+        given = Given([z.expand(count, *z.shape[1:]) for z in above])
+        term = model.latent.walk(None, given, model.prior, noise, count).terms[group]
+        if isinstance(term.p, DiagonalNormal):
+            return term.p.location[0], term.p.log_std[0].exp()
+        draws.append(term.z)
+    z = torch.cat(draws)
+    return z.mean(0), z.std(0)

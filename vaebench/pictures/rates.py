@@ -1,0 +1,36 @@
+"""Where a model spends its bits: the rate of each group, as a picture."""
+
+import io
+from collections.abc import Mapping
+
+
+def by_side(rates: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The groups by what follows ``@`` in their names, the side of their map; one set where nothing does."""
+    found: dict[str, dict[str, float]] = {}
+    for name, nats in rates.items():
+        side = name.partition("@")[2]
+        found.setdefault(f"{side}x{side}" if side else "all", {})[name] = nats
+    return found
+
+
+def rates_png(rates: Mapping[str, float], title: str) -> bytes:
+    """A PNG of bars, one per group, root first: nats per image, a colour per resolution."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    sides = by_side(rates)
+    figure = Figure(figsize=(max(5.0, 0.22 * len(rates) + 1.5), 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    place = {name: i for i, name in enumerate(rates)}
+    for side, groups in sides.items():
+        label = f"{side}: {sum(groups.values()):.2f} nats"
+        axes.bar([place[name] for name in groups], list(groups.values()), width=0.85, label=label)
+    axes.set_xlabel("group of latents, coarse to fine")
+    axes.set_ylabel("rate, nats per image")
+    axes.set_title(title if len(title) <= 70 else f"{title[:67]}...", fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(fontsize=8, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()

@@ -1,0 +1,45 @@
+"""A request: everything that decides what a run computes."""
+
+import hashlib
+import re
+
+import msgspec
+
+from vaebench.composing.spec import parse
+from vaebench.settings import Scoring, Training
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The finished run whose weights a run starts from."""
+
+    weights_sha256: str
+    command: str
+    """What reproduces it."""
+    frozen: bool
+    """Everything but the prior stays as it is: a prior is swapped; otherwise all is trained further."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides what a run computes, in canonical form."""
+
+    compose: str
+    data: str
+    training: Training
+    scoring: Scoring
+    seed: int
+    fitting: Training | None = None
+    """How a prior is fitted after the rest; None where it learns with it."""
+    base: Base | None = None
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits that differ where anything asked for differs."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:8]
+
+    @property
+    def folder_name(self) -> str:
+        """``<data>-<encoder>-<latent>-<prior>-s<seed>-<digest>``."""
+        choices = parse(self.compose).choices
+        names = [choices[slot].name for slot in ("enc", "latent", "prior") if slot in choices]
+        data = re.split("[:,]", self.data)[0]
+        return f"{'-'.join(filter(None, [data, *names]))}-s{self.seed}-{self.digest}"
