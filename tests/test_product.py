@@ -9,7 +9,8 @@ import torch
 from tests.test_components import KNOWN, SMALL, composed, integers
 from vaebench.composing.parameters import parameters_of
 from vaebench.composing.resolve import Composition, resolve
-from vaebench.composing.spec import SLOTS, Choice, Spec
+from vaebench.composing.slots import SLOTS
+from vaebench.composing.spec import Choice, Spec
 from vaebench.contracts import ImageShape, Progress
 from vaebench.errors import UsageError
 from vaebench.noise import TorchNoise

@@ -31,6 +31,12 @@ class DamagedError(VaebenchError):
     exit_code = 5
 
 
+class OtherDataError(VaebenchError):
+    """The data are not those that a run was trained on; exit code 5."""
+
+    exit_code = 5
+
+
 def refused(error: OSError) -> str:
     """What the file system refuses, in one line: which file, and why."""
     why = error.strerror or str(error)

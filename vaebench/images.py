@@ -61,6 +61,9 @@ class Dataset:
     """A peak learning rate that suits them."""
     notes: tuple[str, ...] = ()
     """What a person should know: files skipped, and why."""
+    files_sha256: str | None = None
+    """sha256 over the names and bytes of the files that the images were decoded from, however they were:
+    where ``checksum`` differs and this does not, another decoder read the same files. None: not told."""
 
 
 class Extractor(Protocol):

@@ -26,7 +26,7 @@ from vaebench.contracts import (
     Walk,
 )
 from vaebench.distributions import Distribution
-from vaebench.noise import Noise
+from vaebench.noise import Noise, TorchNoise
 
 
 @contextmanager
@@ -57,6 +57,7 @@ class Vae(nn.Module):
         decoder: Decoder,
         likelihood: Likelihood,
         objective: Objective,
+        *,
         shift: float | None = None,
         scale: float | None = None,
     ) -> None:
@@ -73,8 +74,20 @@ class Vae(nn.Module):
         self.scale: Tensor
         self.register_buffer("shift", torch.tensor(half if shift is None else shift), persistent=False)
         self.register_buffer("scale", torch.tensor(half if scale is None else scale), persistent=False)
+        self.spec = ""
+        """The canonical text of the composition; empty for a model that was wired by hand."""
+        self.replace_prior(prior)
+
+    def extra_repr(self) -> str:
+        """The composition, shown where the model is printed."""
+        return self.spec
+
+    def replace_prior(self, prior: Prior) -> Prior:
+        """Put another prior in place, and return the one that was there."""
+        before, self.prior = self.prior, prior
         self.parts = tuple(m for m in self.modules() if isinstance(m, Part))
         prior.bind(self.root_posterior)
+        return before
 
     def normalise(self, x: Tensor) -> Tensor:
         """Integer (or real-valued pseudo-) images as the encoder sees them."""
@@ -135,9 +148,14 @@ class Vae(nn.Module):
         return self.latent.walk(self.encoder(self.normalise(x)), Infer(), self.prior, noise, len(x))
 
     def sample(
-        self, count: int, noise: Noise, temperature: float = 1.0, labels: Tensor | None = None
+        self, count: int, noise: Noise | None = None, temperature: float = 1.0, labels: Tensor | None = None
     ) -> Tensor:
-        """``count`` images x ~ p(x|z), z ~ p(z), int64 (count, C, H, W); of the classes (count,) if given."""
+        """Draw images x ~ p(x|z), z ~ p(z): integers (count, C, H, W) in 0 .. levels-1.
+
+        :param noise: default: torch's own generator
+        :param labels: (count,) classes, for a prior that is conditioned on them
+        """
+        noise = noise or TorchNoise()
         source: Source = Generate(temperature)
         if labels is not None:
             root = self.prior.at(0, Context(count, (), noise, labels))
@@ -146,6 +164,10 @@ class Vae(nn.Module):
         walk = self.latent.walk(None, source, self.prior, noise, count)
         return self.decoder.sample(walk.features, self.output, noise)
 
-    def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
-        """E[x|z], z ~ q(z|x), in 0 .. levels-1, real-valued (B, C, H, W)."""
+    def reconstruct(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """The mean E[x|z] of integer images x (B, C, H, W), z ~ q(z|x): reals in 0 .. levels-1.
+
+        :param noise: default: torch's own generator
+        """
+        noise = noise or TorchNoise()
         return self.decoder.mean(self.infer(x, noise).features, self.output, noise)

@@ -46,6 +46,8 @@ class Data(_Base, frozen=True, kw_only=True):
     test: int
     checksum: Sha256
     binarisation: str | None = None
+    earlier: tuple[Sha256, ...] = ()
+    """Checksums of other data on which the run was trained before it went on with these."""
 
 
 class Estimate(_Base, frozen=True, kw_only=True):
@@ -161,6 +163,8 @@ class Base(_Base, frozen=True, kw_only=True):
     command: str
     frozen: bool
     """Only the prior was fitted anew."""
+    data_checksum: Sha256 | None = None
+    """The checksum of the data on which those weights were trained; None where it is not known."""
 
 
 class Validation(_Base, frozen=True, kw_only=True):

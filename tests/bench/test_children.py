@@ -29,7 +29,7 @@ from tests.command import call
 from vaebench.bench.children import Child, Status, command
 from vaebench.errors import InUseError
 from vaebench.run.folder import RunFolder
-from vaebench.run.runner import FITTING
+from vaebench.run.fit_prior import FITTING
 
 EVENTS = st.sampled_from(["start", "step", "count", "say", "validated", "other"])
 

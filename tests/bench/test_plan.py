@@ -9,7 +9,8 @@ from tests.bench.tiny import CODED, DIGITS, KNOWN, TINY, TRACK, bench, planned
 from vaebench import records
 from vaebench.bench.plan import answers, with_added
 from vaebench.composing.resolve import resolve
-from vaebench.composing.spec import SLOTS, Spec, parse
+from vaebench.composing.slots import SLOTS
+from vaebench.composing.spec import Spec, parse
 from vaebench.errors import UsageError
 from vaebench.records import Record
 from vaebench.requests import tracks

@@ -73,7 +73,7 @@ def test_what_fails_or_is_not_installed_stops_no_other(tmp_path: Path) -> None:
     work.go(lambda status: ended.append(status.state))
     assert states(work) == ["failed", "done", "done", "done"]
     assert ended == states(work)
-    assert work.statuses[0].line == "vaebench: it holds another run"
+    assert "holds another run" in work.statuses[0].line
     with pytest.raises(VaebenchError, match=r"1 of 4 runs failed; 1 of 3 entries cannot be run") as error:
         work.verdict()
     assert error.value.exit_code == 1

@@ -11,8 +11,7 @@ from vaebench.cli.progress import Lines
 from vaebench.contracts import ImageShape
 from vaebench.errors import VaebenchError
 from vaebench.requests import tracks
-from vaebench.run import runner
-from vaebench.run.folder import RunFolder
+from vaebench.run.perform import Place, perform
 
 KNOWN = registry.load()
 
@@ -62,14 +61,11 @@ class InProcess:
         type(self).started += 1
 
     def wait(self) -> int:
-        prepared, folder = self.status.run.prepared, RunFolder(self.status.run.folder)
-        if folder.request_file.exists() and folder.request() != prepared.request:
-            self.status.tell("vaebench: it holds another run\n")
-            return 2
+        run = self.status.run
         try:
-            with folder.locked():
-                runner.run(prepared, folder, KNOWN, Lines())
+            perform(run.request, KNOWN, Place(run.prepared.root, "cpu", run.folder, resume=True), Lines())
         except VaebenchError as error:
+            self.status.tell(f"vaebench: {error}\n")
             return error.exit_code
         return 0
 

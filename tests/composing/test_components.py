@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from vaebench import registry
 from vaebench.composing.parameters import parameters_of
 from vaebench.composing.resolve import Composition, resolve
-from vaebench.composing.spec import SLOTS, Choice, Spec
+from vaebench.composing.slots import SLOTS
+from vaebench.composing.spec import Choice, Spec
 from vaebench.contracts import ImageShape
 from vaebench.errors import UsageError
 from vaebench.model import Vae

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vaebench.composing import spec as spec_module
-from vaebench.composing.spec import SLOTS, Choice, DataSpec, Spec, check_names, from_table, parse, parse_data
+from vaebench.composing.slots import SLOTS
+from vaebench.composing.spec import Choice, DataSpec, Spec, check_names, from_table, parse, parse_data
 from vaebench.errors import UsageError
 from vaebench.hookspecs import Entry
 from vaebench.registry import Registered, Registry

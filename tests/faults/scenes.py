@@ -16,8 +16,8 @@ from vaebench.composing.spec import parse
 from vaebench.leaderboard import submit
 from vaebench.records import to_json
 from vaebench.requests.recipes import Plan
-from vaebench.run import prepare as preparing
 from vaebench.run.folder import RunFolder
+from vaebench.run.prepare import prepare
 from vaebench.training.checkpoint import Store, load_weights, weights_sha256
 
 FLAT = "enc=mlp,enc.hidden=8,latent=gaussian,latent.dim=2,prior=normal,dec=mlp,dec.hidden=8,lik=categorical"
@@ -64,8 +64,7 @@ def _released(place: Path) -> None:
     )
     (place / "net.toml").write_text(f'compose = "{compose}"\n[settings]\nsamples = 1\nextractor = "off"\n')
     request = Plan(compose=parse(compose), settings={"extractor": "off"}).request()
-    prepared = preparing.prepare(request, registry.load(), place, "cpu")
-    model = prepared.composition.build(prepared.request.training)
+    _, model = prepare(request, registry.load(), place, "cpu")
     safetensors.torch.save_file(dict(model.state_dict()), place / "weights.safetensors")
 
 

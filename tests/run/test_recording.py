@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from tests.command import call
 from vaebench import records, registry
-from vaebench.run import record as recording
-from vaebench.run import runner
+from vaebench.run import code
 from vaebench.run.folder import RunFolder
 from vaebench.run.prepare import prepare
 from vaebench.training.loop import Trainer
@@ -26,11 +25,11 @@ HASHES = st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, "1", "2"
 def test_code_is_what_all_that_know_a_part_agree_on(
     now: dict[str, str | None], before: list[dict[str, str | None] | None]
 ) -> None:
-    found = recording.agreed(now, *before)
+    found = code.agreed(now, *before)
     assert found.keys() == now.keys()
-    for slot, code in found.items():
-        said = {now[slot], *(then[slot] for then in before if then and slot in then)}
-        assert code == (said.pop() if len(said) == 1 else None)
+    for slot, hashed in found.items():
+        hashes = {now[slot], *(then[slot] for then in before if then and slot in then)}
+        assert hashed == (hashes.pop() if len(hashes) == 1 else None)
 
 
 FLAT = "enc=mlp,enc.hidden=8,latent.dim=2"
@@ -57,9 +56,10 @@ def interrupted(fit: bool, at: int) -> Iterator[None]:
 @contextmanager
 def other_code(slot: str) -> Iterator[None]:
     """The part of a slot is another one meanwhile."""
-    code_of = recording.code_of
+    place = {"enc": ".encoders.", "prior": ".priors."}[slot]
+    hashed = code.source_sha256
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(recording, "code_of", lambda composition: {**code_of(composition), slot: OTHER})
+        patched.setattr(code, "source_sha256", lambda target: OTHER if place in target else hashed(target))
         yield
 
 
@@ -98,14 +98,14 @@ def test_only_one_code_that_trained_a_part_is_named(
     assert call(*again, tmp_path / "same") == 0
     known = code_in(tmp_path / "same")
     assert all(known.values())
-    assert "other code" not in capsys.readouterr().err
+    assert "no hash" not in capsys.readouterr().err
     with other_code(slot):
         folder, shown = RunFolder(tmp_path / "other"), registry.load()
-        composed = prepare(folder.request(), shown, tmp_path, "cpu").composition
-        assert runner.with_other_code(folder, composed) != named
+        composed = prepare(folder.request(), shown, tmp_path, "cpu")[0].composition
+        assert code.with_other_code(folder, composed) != named
         assert call(*again, folder.path) == 0
     assert code_in(tmp_path / "other") == {**known, slot: OTHER if named else None}
-    assert (f"{slot}: trained with other code before" in capsys.readouterr().err) != named
+    assert (f"{slot}: no hash is recorded" in capsys.readouterr().err) != named
 
 
 @pytest.mark.parametrize("slot", ["enc", "prior"])
@@ -122,4 +122,4 @@ def test_a_refit_names_the_code_of_its_own_prior_and_of_the_rest_as_trained(
         assert call(*refit, "--out", tmp_path / "other") == 0
     named = slot == "prior"
     assert code_in(tmp_path / "other") == {**known, slot: OTHER if named else None}
-    assert (f"{slot}: trained with other code before" in capsys.readouterr().err) != named
+    assert (f"{slot}: no hash is recorded" in capsys.readouterr().err) != named

@@ -13,11 +13,10 @@ from vaebench.composing.spec import parse
 from vaebench.errors import UsageError
 from vaebench.requests.recipes import Plan
 from vaebench.requests.request import Base
-from vaebench.run import prepare as preparing
-from vaebench.run import record as recording
-from vaebench.run import runner
-from vaebench.run import start as starting
+from vaebench.run import start
 from vaebench.run.folder import RunFolder
+from vaebench.run.perform import Place, perform
+from vaebench.run.record import command
 from vaebench.training import checkpoint
 
 CODES = (
@@ -38,10 +37,7 @@ KNOWN = registry.load()
 
 def run(folder: Path, compose: str = CODES, stop_at: int | None = None) -> records.Record:
     request = Plan(compose=parse(compose), settings=QUICK).request()
-    prepared = preparing.prepare(request, KNOWN, Path("."), "cpu")
-    made = RunFolder(folder)
-    with made.locked():
-        return runner.run(prepared, made, KNOWN, Silent(stop_at))
+    return perform(request, KNOWN, Place(Path("."), "cpu", folder, resume=True), Silent(stop_at))[1]
 
 
 def prior_alone(folder: Path, *, other: Path) -> bool:
@@ -137,7 +133,7 @@ def test_a_refit_that_cannot_be_is_one_line(
 
 def test_an_unfinished_run_cannot_be_refitted(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not the folder of a run"):
-        starting.base_of(RunFolder(tmp_path), frozen=True)
+        start.base_of(RunFolder(tmp_path), frozen=True)
 
 
 def test_settings_of_a_fit_need_a_prior_that_is_fitted_afterwards(
@@ -153,9 +149,7 @@ def test_settings_of_a_fit_need_a_prior_that_is_fitted_afterwards(
 def test_no_latents_are_scored_exactly(tmp_path: Path) -> None:
     settings = {"steps": 3, "fid_images": 40, "extractor": "off"}
     request = Plan(compose=parse("latent=none,dec.width=4,dec.layers=2"), settings=settings).request()
-    folder = RunFolder(tmp_path / "none")
-    with folder.locked():
-        record = runner.run(preparing.prepare(request, KNOWN, Path("."), "cpu"), folder, KNOWN, Silent())
+    _, record = perform(request, KNOWN, Place(Path("."), "cpu", tmp_path / "none"), Silent())
     assert record.scores is not None
     found = record.scores.likelihood
     assert found.bound == "exact"
@@ -179,12 +173,12 @@ def test_classes_are_sampled_one_by_one(
 
 
 def test_the_command_of_a_chain_of_runs_names_a_folder_for_each(finished: Path) -> None:
-    first = starting.base_of(RunFolder(finished), frozen=True)
+    first = start.base_of(RunFolder(finished), frozen=True)
     request = RunFolder(finished).request()
     second = msgspec.structs.replace(request, base=first)
     third = msgspec.structs.replace(
-        request, base=Base(weights_sha256="0" * 64, command=recording.command(second), frozen=False)
+        request, base=Base(weights_sha256="0" * 64, command=command(second), frozen=False)
     )
-    steps = recording.command(third).split(" && ")
+    steps = command(third).split(" && ")
     assert [" --out base" in steps[0], " --out base1" in steps[1]] == [True, True]
     assert [" refit base " in steps[1], " --from base1 " in steps[2]] == [True, True]

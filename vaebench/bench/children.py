@@ -15,7 +15,7 @@ from typing import Any, Literal
 from vaebench.bench.plan import Run
 from vaebench.records import Record
 from vaebench.run import record as recording
-from vaebench.run.runner import FITTING
+from vaebench.run.fit_prior import FITTING
 
 State = Literal["missing", "running", "done", "skipped", "diverged", "failed"]
 

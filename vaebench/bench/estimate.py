@@ -26,8 +26,8 @@ from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.likelihood import bounds, default_samples
 from vaebench.model import Vae
 from vaebench.registry import Registry
-from vaebench.run import prepare as preparing
-from vaebench.run.prepare import Prepared
+from vaebench.run.prepare import Prepared, prepare, total_steps
+from vaebench.run.train import begin
 from vaebench.settings import Training
 from vaebench.training.checkpoint import Store
 from vaebench.training.loop import Trainer
@@ -65,12 +65,10 @@ def estimate(run: Run, registry: Registry, imported: float, seconds: float = 2.0
     """
     asked = run.prepared
     began = time.perf_counter()
-    prepared = preparing.prepare(asked.request, registry, asked.root, asked.device.type)
+    prepared, model = prepare(asked.request, registry, asked.root, asked.device.type)
     start = imported + time.perf_counter() - began
-    request, data = prepared.request, prepared.data
-    torch.manual_seed(request.seed)
-    model = prepared.composition.build(request.training)
-    model.begin(scoring.seen_train_images(data), data.train.labels)
+    request = prepared.request
+    begin(prepared, model)
     model.to(prepared.device)
     training = _steps(model, prepared, request.training, seconds)
     row = _scoring(model, prepared, seconds)
@@ -124,7 +122,7 @@ def _steps(model: Vae | PriorFit, prepared: Prepared, settings: Training, second
     train = prepared.data.train
     labels = None if train.labels is None else train.labels.to(prepared.device)
     images = train.images.to(prepared.device)
-    total = preparing.total_steps(settings, len(images))
+    total = total_steps(settings, len(images))
     watch = _Watch(seconds)
     stream = Stream(images, settings.batch, prepared.request.seed, prepared.data.draw, labels)
     # A step more than is taken: the end of training would write a checkpoint.
@@ -145,7 +143,7 @@ def _scored(model: Vae, prepared: Prepared) -> int:
 def _validations(settings: Training, prepared: Prepared) -> int:
     """Validation images that are seen in all."""
     images = len(prepared.data.train.images)
-    steps = preparing.total_steps(settings, images)
+    steps = total_steps(settings, images)
     if not settings.validate:
         return 0
     times = max(1, int(steps * settings.batch / images / settings.validate))

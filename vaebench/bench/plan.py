@@ -1,5 +1,6 @@
 """A track -> its runs: every entry and seed as a canonical request, and what is there already."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +9,15 @@ import msgspec
 
 from vaebench import records
 from vaebench.composing.resolve import resolve
-from vaebench.composing.spec import Choice, DataSpec, Spec, check_names, parse, parse_data
-from vaebench.contracts import Dataset, ImageShape
-from vaebench.datasets import load as data_room
+from vaebench.composing.spec import Choice, Spec, check_names, parse
+from vaebench.contracts import ImageShape
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.evaluation.likelihood import default_samples
 from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.requests.request import Request
 from vaebench.requests.tracks import Entry, Track
-from vaebench.run import prepare as preparing
+from vaebench.run import prepare
 from vaebench.run.folder import RunFolder
 from vaebench.run.prepare import Prepared
 
@@ -72,9 +72,9 @@ def plan(
     :param seeds: in place of the track's
     :raises UsageError: for data that are not there, an added component that does not compose, no entries
     """
-    spec, dataset = data_room.load(parse_data(track.data), registry, root)
+    loaded = prepare.load(track.data, registry, root)
     entries = [(entry, False) for entry in track.entries]
-    entries += [(with_added(track, said, registry, dataset.image), True) for said in added]
+    entries += [(with_added(track, said, registry, loaded.dataset.image), True) for said in added]
     chosen = [(entry, new) for entry, new in entries if only in entry.compose]
     if not chosen:
         raise UsageError(f"no entry of {track.name} contains {only}")
@@ -82,37 +82,31 @@ def plan(
     refused: list[Refused] = []
     for entry, new in chosen:
         try:
-            prepared = _prepared(track, entry, spec, dataset, registry, root, device)
+            prepared = _prepared(track, entry, loaded, registry, device)
         except VaebenchError as error:
             refused.append(Refused(entry, str(error), new))
             continue
         for seed in seeds or track.seeds:
             request = msgspec.structs.replace(prepared.request, seed=seed)
-            one = Prepared(request, prepared.composition, dataset, prepared.device, root)
-            runs.append(Run(entry, one, out / request.folder_name, new))
+            seeded = dataclasses.replace(prepared, request=request)
+            runs.append(Run(entry, seeded, out / request.folder_name, new))
     return Plan(track, tuple(runs), tuple(refused))
 
 
 def _prepared(
-    track: Track,
-    entry: Entry,
-    spec: DataSpec,
-    dataset: Dataset,
-    registry: Registry,
-    root: Path,
-    device: str,
+    track: Track, entry: Entry, loaded: prepare.Loaded, registry: Registry, device: str
 ) -> Prepared:
     """An entry in canonical form; UsageError where it does not compose."""
-    composed = parse(entry.compose)
-    check_names(composed, registry)
-    composition = resolve(composed, registry, dataset.image)
-    groups = composition.build(track.training).latent.groups
+    check_names(parse(entry.compose), registry)
+    seed = track.seeds[0]
+    composition, model = prepare.build(entry.compose, track.training, seed, loaded.dataset, registry)
+    groups = model.latent.groups
     request = track.request(
         entry,
         fitted=composition.stand_in is not None,
         bound_has_k=default_samples(groups) > 1,
     )
-    return preparing.settle(request, spec, dataset, registry, root, device)
+    return prepare.settle(request, composition, groups, loaded, registry, device)
 
 
 def with_added(track: Track, said: str, registry: Registry, image: ImageShape) -> Entry:

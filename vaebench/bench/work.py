@@ -15,8 +15,8 @@ from vaebench.bench.plan import Plan, Run, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
 from vaebench.leaderboard.provenance import Current, changed, unnamed
 from vaebench.records import Record
+from vaebench.run.code import with_other_code
 from vaebench.run.folder import RunFolder
-from vaebench.run.runner import with_other_code
 
 ELSEWHERE = "in another process"
 GRACE = 10.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from vaebench import registry
-    from vaebench.composing.spec import SLOTS
+    from vaebench.composing.slots import SLOTS
 
     parts = [r for r in registry.load().entries() if r.entry.kind in SLOTS.values()]
     words = ["all", *{r.package for r in parts}, *(f"{r.entry.kind}={r.entry.name}" for r in parts)]

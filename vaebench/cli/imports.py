@@ -55,20 +55,19 @@ def import_(
     plan = plan.overridden(compose=None, data=data, seed=None, settings=recipes.key_values(settings))
     if plan.data is None:
         raise UsageError("give --data: images of the size that these weights are for")
-    known = registry.load()
-    plan.check_names(known)
+    components = registry.load()
+    plan.check_names(components)
 
     from vaebench.datasets.load import default_root
     from vaebench.requests.request import Base
-    from vaebench.run import prepare as preparing
-    from vaebench.run import start as starting
+    from vaebench.run import start
     from vaebench.run.folder import RunFolder
+    from vaebench.run.prepare import prepare
     from vaebench.training.checkpoint import weights_sha256
 
-    tensors = PROJECTS[project].translated(starting.read_tensors(checkpoint))
-    prepared = preparing.prepare(plan.request(), known, data_root or default_root(), device)
-    model = prepared.composition.build(prepared.request.training)
-    starting.refuse_unfit(model, tensors, str(checkpoint))
+    tensors = PROJECTS[project].translated(start.read_tensors(checkpoint))
+    prepared, model = prepare(plan.request(), components, data_root or default_root(), device)
+    start.refuse_unfit(model, tensors, str(checkpoint))
     model.load_state_dict(tensors)
     named = ["--layout", layout] if layout is not None else ["--recipe", str(recipe)]
     words = ["vaebench", "import", project, str(checkpoint), *named, "--data", str(plan.data)]
@@ -78,7 +77,7 @@ def import_(
     with folder.locked():
         if folder.request_file.exists():
             raise UsageError(f"{folder.path} holds a run already; give another --out")
-        starting.save_imported(folder, model.state_dict(), prepared.data.image)
+        start.save_imported(folder, model.state_dict(), prepared.data.image)
         folder.write_request(request)
     click.echo(f"imported     {len(tensors)} tensors, {sum(t.numel() for t in tensors.values())} values")
     click.echo(f"folder       {folder.path}")

@@ -34,3 +34,8 @@ seed_ = click.option(
     "--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Of the noise."
 )
 out_ = click.option("--out", type=FILE, help="PNG [default: in the run's folder].")
+other_data_ = click.option(
+    "--other-data",
+    is_flag=True,
+    help="Go on although the data have changed since RUN was trained; a record tells both checksums.",
+)

@@ -10,7 +10,7 @@ from vaebench.errors import UsageError
 
 def _kind(word: str) -> str:
     """A kind from its name, its plural or its slot."""
-    from vaebench.composing.spec import SLOTS
+    from vaebench.composing.slots import SLOTS
     from vaebench.hookspecs import KINDS
     from vaebench.text import nearest
 

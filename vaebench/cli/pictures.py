@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from vaebench.cli.options import FOLDER, data_root_, device_, out_, seed_
+from vaebench.cli.options import FOLDER, data_root_, device_, other_data_, out_, seed_
 from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from vaebench.run.prepare import Prepared
 
 
-def _opened(run: Path, data_root: Path | None, device: str) -> "tuple[RunFolder, Prepared, Vae]":
+def _opened(
+    run: Path, data_root: Path | None, device: str, other_data: bool
+) -> "tuple[RunFolder, Prepared, Vae]":
     from vaebench import registry
     from vaebench.datasets.load import default_root
     from vaebench.run import runner
     from vaebench.run.folder import RunFolder
 
     folder = RunFolder(run)
-    return folder, *runner.load(folder, registry.load(), data_root or default_root(), device)
+    root = data_root or default_root()
+    return folder, *runner.load(folder, registry.load(), root, device, other_data=other_data)
 
 
 def _write(path: Path, png: bytes) -> None:
@@ -51,6 +54,7 @@ def _write(path: Path, png: bytes) -> None:
 @out_
 @device_
 @data_root_
+@other_data_
 def sample(
     run: Path,
     count: int,
@@ -61,12 +65,13 @@ def sample(
     out: Path | None,
     device: str,
     data_root: Path | None,
+    other_data: bool,
 ) -> None:
     """Draw images from the model in folder RUN and write a picture of them."""
     from vaebench.evaluation import scoring
     from vaebench.pictures.grid import samples_png
 
-    folder, prepared, model = _opened(run, data_root, device)
+    folder, prepared, model = _opened(run, data_root, device, other_data)
     if readjust:
         from vaebench.evaluation.readjust import readjusted
 
@@ -84,12 +89,15 @@ def sample(
 @out_
 @device_
 @data_root_
-def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root: Path | None) -> None:
+@other_data_
+def reconstruct(
+    run: Path, count: int, out: Path | None, device: str, data_root: Path | None, other_data: bool
+) -> None:
     """Put test images through the model in folder RUN and write a picture: images above, means below."""
     from vaebench.pictures.grid import reconstructions_png
     from vaebench.pictures.of_run import reconstructed
 
-    folder, prepared, model = _opened(run, data_root, device)
+    folder, prepared, model = _opened(run, data_root, device, other_data)
     path = out or folder.reconstructions
     protocol = prepared.request.scoring
     pair = reconstructed(model, prepared.data, protocol.noise_seed, protocol.score_batch, count)
@@ -112,6 +120,7 @@ def reconstruct(run: Path, count: int, out: Path | None, device: str, data_root:
 @out_
 @device_
 @data_root_
+@other_data_
 def morph(
     run: Path,
     pairs: int,
@@ -122,6 +131,7 @@ def morph(
     out: Path | None,
     device: str,
     data_root: Path | None,
+    other_data: bool,
 ) -> None:
     """Walk from one test image to another through the latents of the model in folder RUN.
 
@@ -131,7 +141,7 @@ def morph(
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import morph_png
 
-    folder, prepared, model = _opened(run, data_root, device)
+    folder, prepared, model = _opened(run, data_root, device, other_data)
     there = model.latent.groups
     numbered(there, None)
     moving = range(len(there)) if groups is None else _numbers(there, "--groups", groups)
@@ -161,6 +171,7 @@ def _numbers(groups: "Sequence[Group]", option: str, words: str) -> list[int]:
 @out_
 @device_
 @data_root_
+@other_data_
 def traverse(
     run: Path,
     image: int,
@@ -171,6 +182,7 @@ def traverse(
     out: Path | None,
     device: str,
     data_root: Path | None,
+    other_data: bool,
 ) -> None:
     """Move one latent dimension a row, from -3 to 3 standard deviations of the prior, for one test image.
 
@@ -179,7 +191,7 @@ def traverse(
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import traverse_png
 
-    folder, prepared, model = _opened(run, data_root, device)
+    folder, prepared, model = _opened(run, data_root, device, other_data)
     number = numbered(model.latent.groups, group)
     rows = prepared.request.scoring.score_batch
     png = traverse_png(model, prepared.data, image, number, dimensions, steps, seed, rows)
@@ -197,6 +209,7 @@ def traverse(
 @out_
 @device_
 @data_root_
+@other_data_
 def latents(
     run: Path,
     method: Literal["pca", "tsne"],
@@ -206,6 +219,7 @@ def latents(
     out: Path | None,
     device: str,
     data_root: Path | None,
+    other_data: bool,
 ) -> None:
     """Show where test images lie in the latent space of the model in folder RUN, coloured by class.
 
@@ -214,7 +228,7 @@ def latents(
     from vaebench.pictures.charts import latents_png
     from vaebench.pictures.latents import numbered
 
-    folder, prepared, model = _opened(run, data_root, device)
+    folder, prepared, model = _opened(run, data_root, device, other_data)
     number = numbered(model.latent.groups, group)
     rows = prepared.request.scoring.score_batch
     png = latents_png(model, prepared.data, number, count, method, seed, rows)
@@ -229,10 +243,13 @@ def latents(
 @out_
 @device_
 @data_root_
-def codes(run: Path, seed: int, out: Path | None, device: str, data_root: Path | None) -> None:
+@other_data_
+def codes(
+    run: Path, seed: int, out: Path | None, device: str, data_root: Path | None, other_data: bool
+) -> None:
     """Show how often each code of the model in folder RUN is used over the test images."""
     from vaebench.pictures.charts import codes_png
 
-    folder, prepared, model = _opened(run, data_root, device)
+    folder, prepared, model = _opened(run, data_root, device, other_data)
     png = codes_png(model, prepared.data, seed, prepared.request.scoring.score_batch)
     _write(out or folder.path / "codes.png", png)

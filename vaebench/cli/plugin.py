@@ -54,7 +54,7 @@ def new_plugin(name: str, kind: str, out: Path | None) -> None:
 
 def contents(name: str, kind: str, package: str) -> dict[str, str]:
     """Path within the package -> text."""
-    from vaebench.composing.spec import SLOTS
+    from vaebench.composing.slots import SLOTS
 
     module = package.replace("-", "_")
     class_name = "".join(word.capitalize() for word in name.split("-"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, progress_, settings_
-from vaebench.cli.runs import start
+from vaebench.cli.options import FOLDER, as_json_, data_root_, device_, other_data_, progress_, settings_
+from vaebench.cli.runs import perform_and_show
 from vaebench.errors import UsageError
 
 
@@ -20,6 +20,7 @@ from vaebench.errors import UsageError
 @click.option("--resume", is_flag=True, help="Go on where an interrupted refit stopped.")
 @device_
 @data_root_
+@other_data_
 @progress_
 @as_json_
 def refit(
@@ -31,6 +32,7 @@ def refit(
     resume: bool,
     device: str,
     data_root: Path | None,
+    other_data: bool,
     progress: str,
     as_json: bool,
 ) -> None:
@@ -46,23 +48,22 @@ def refit(
 
     from vaebench import registry
     from vaebench.composing.spec import Spec, check_names, parse
-    from vaebench.datasets.load import default_root
     from vaebench.requests import recipes
     from vaebench.run.folder import RunFolder
 
     if out is not None:
         RunFolder(out).refuse_if_in_use()  # before torch and the data are loaded
-    known = registry.load()
+    components = registry.load()
     new = parse(f"prior={prior}")
     if set(new.choices) != {"prior"}:
         raise UsageError(f"--prior {prior}: only the prior can be fitted anew")
-    check_names(new, known)
+    check_names(new, components)
     plan = recipes.Plan(settings=recipes.key_values(settings))
     fit, protocol = plan.refit()
 
-    from vaebench.run import prepare as preparing
-    from vaebench.run import runner
-    from vaebench.run import start as starting
+    from vaebench.datasets.load import default_root
+    from vaebench.run import start
+    from vaebench.run.perform import Place
 
     folder = RunFolder(base)
     request = folder.request()
@@ -73,7 +74,7 @@ def refit(
         fitting=fit,
         scoring=msgspec.structs.replace(request.scoring, **protocol),
         seed=request.seed if seed is None else seed,
-        base=starting.base_of(folder, frozen=True),
+        base=start.base_of(folder, frozen=True),
     )
-    prepared = preparing.prepare(asked, known, data_root or default_root(), device)
-    start(prepared, out, resume, progress, as_json, known, lambda made: runner.take_rest(folder, made))
+    place = Place(data_root or default_root(), device, out, resume, other_data)
+    perform_and_show(asked, components, place, progress, as_json, folder)

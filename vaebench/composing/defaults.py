@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from vaebench.composing.spec import SLOTS
+from vaebench.composing.slots import SLOTS
 from vaebench.contracts import ImageShape, Part, Tags
 from vaebench.errors import VaebenchError
 from vaebench.registry import Registry

@@ -6,7 +6,8 @@ from typing import Any
 
 from vaebench.composing.defaults import filled, lacking
 from vaebench.composing.parameters import Parameter, convert, parameters_of, text
-from vaebench.composing.spec import SLOTS, Choice, Spec
+from vaebench.composing.slots import SLOTS, TABLE, Slot
+from vaebench.composing.spec import Choice, Spec
 from vaebench.contracts import ImageShape, Part, Prior
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
@@ -22,6 +23,16 @@ class Chosen:
     part: type[Part]
     parameters: Mapping[str, Any]
 
+    def made(self, slot: Slot, parts: Mapping[str, Any], image: ImageShape) -> Any:
+        """The part, built from those that were built before it.
+
+        :raises UsageError: where its constructor refuses what it is given
+        """
+        try:
+            return self.part(*slot.given(parts, image), **self.parameters)
+        except UsageError as error:
+            raise UsageError(f"{slot.name}={self.registered.entry.name}: {error}") from None
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -33,36 +44,32 @@ class Composition:
     stand_in: Chosen | None = None
     """What rules the latents while the rest trains, where the prior is fitted after it."""
 
-    def build(self, training: Training | None = None, *, stand_in: bool = False) -> Vae:
-        """The wired model, initialised from torch's generator; UsageError where a constructor refuses.
+    def build(self, training: Training | None = None) -> Vae:
+        """The wired model, its initial weights drawn from torch's generator.
 
-        :param stand_in: with the stand-in for a prior that is fitted after the rest
+        :raises UsageError: where a constructor refuses what it is given
         """
         training = training or Training()
-        image = self.image
-        encoder = self._make("enc", image)
-        latent = self._make("latent", encoder.levels, image)
-        model = Vae(
-            image,
-            encoder,
-            latent,
-            self._make("prior", latent.groups, image, instead=self.stand_in if stand_in else None),
-            self._make("dec", latent.out, image),
-            self._make("lik", image),
-            self._make("obj", latent.groups, image),
-            training.shift,
-            training.scale,
-        )
+        parts: dict[str, Any] = {}
+        for slot in TABLE:
+            parts[slot.name] = self.chosen[slot.name].made(slot, parts, self.image)
+        by_kind = {slot.kind: parts[slot.name] for slot in TABLE}
+        model = Vae(self.image, **by_kind, shift=training.shift, scale=training.scale)
+        model.spec = str(self.spec)
         for part in model.parts:
             part.recompute = training.recompute
         return model
 
-    def _make(self, slot: str, *given: Any, instead: Chosen | None = None) -> Any:
-        chosen = instead or self.chosen[slot]
-        try:
-            return chosen.part(*given, **chosen.parameters)
-        except UsageError as error:
-            raise UsageError(f"{slot}={chosen.registered.entry.name}: {error}") from None
+    def build_stand_in(self, model: Vae) -> Prior | None:
+        """What takes the prior's place while the rest trains; None where the prior learns with the rest."""
+        if self.stand_in is None:
+            return None
+        (slot,) = (slot for slot in TABLE if slot.name == "prior")
+        prior: Prior = self.stand_in.made(slot, {"latent": model.latent}, self.image)
+        for module in prior.modules():
+            if isinstance(module, Part):
+                module.recompute = model.prior.recompute
+        return prior
 
 
 def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:

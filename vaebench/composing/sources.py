@@ -15,7 +15,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from vaebench.composing.spec import SLOTS
+from vaebench.composing.slots import SLOTS
 from vaebench.registry import Registry
 
 _OWN = "vaebench"

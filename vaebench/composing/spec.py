@@ -9,24 +9,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from vaebench.composing.parameters import text
+from vaebench.composing.slots import SLOTS
 from vaebench.errors import UsageError
 from vaebench.registry import NAME, Registry, load
 from vaebench.text import CONTROL, nearest, one_line
-
-SLOTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "enc": "encoder",
-        "latent": "latent",
-        "prior": "prior",
-        "dec": "decoder",
-        "lik": "likelihood",
-        "obj": "objective",
-    }
-)
-"""The slots of a composition, in canonical order, and the kind of part that each takes."""
 
 _SYNONYMS = (
     {slot: slot for slot in SLOTS} | {kind: slot for slot, kind in SLOTS.items()} | {"latents": "latent"}

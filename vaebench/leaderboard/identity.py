@@ -25,6 +25,8 @@ _LATER: tuple[tuple[tuple[str, ...], str, object], ...] = (
     ((), "base", None),
     ((), "validations", ()),
     ((), "pictures", None),
+    (("data",), "earlier", ()),
+    (("base",), "data_checksum", None),
     (("training",), "recompute", False),
     (("training",), "compile", False),
     (("fit", "settings"), "compile", False),

@@ -19,6 +19,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.request_file = path / "run.json"
+        self.data = path / "data.json"
+        """Which data the run was trained on."""
         self.checkpoints = path / "checkpoints"
         self.weights = path / "weights"
         self.start = path / "start"

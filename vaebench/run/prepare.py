@@ -1,4 +1,4 @@
-"""From a request to what can be run: data loaded, parts and settings filled in and checked."""
+"""From a request to what can be run: data in memory, and a checked composition built into a model, once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,83 +9,134 @@ import torch
 from vaebench.blocks.compiled import check_compiler
 from vaebench.composing.resolve import Composition, resolve
 from vaebench.composing.spec import DataSpec, parse, parse_data
-from vaebench.contracts import Dataset
-from vaebench.datasets import load as data_room
+from vaebench.contracts import Dataset, Group
+from vaebench.datasets import load as datasets
 from vaebench.errors import UsageError
 from vaebench.evaluation import scoring
+from vaebench.model import Vae
+from vaebench.noise import derived_seed
 from vaebench.registry import Registry
 from vaebench.requests.request import Request
 from vaebench.settings import FITTING, Training
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """A data set in memory, its specification in canonical form, and the folder of data sets."""
+
+    spec: DataSpec
+    dataset: Dataset
+    root: Path
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """A request whose parts and data are known to be good."""
+    """A request in canonical form, whose components and data have been checked."""
 
     request: Request
     composition: Composition
     data: Dataset
     device: torch.device
     root: Path
+    registry: Registry
 
 
 def device_of(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one; UsageError for a GPU that is not there."""
+    """The device of this name; ``auto`` is the GPU where there is one.
+
+    :raises UsageError: for a GPU that is not there
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine has no CUDA device; auto or cpu will do")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def prepare(request: Request, registry: Registry, root: Path, device: str) -> Prepared:
-    """Load the data, fill in and check the composition, and put the request in canonical form."""
-    data_spec, dataset = data_room.load(parse_data(request.data), registry, root)
-    return settle(request, data_spec, dataset, registry, root, device)
+def load(data: str, registry: Registry, root: Path) -> Loaded:
+    """Read the data set that a specification names.
+
+    :raises UsageError: for an unknown data set, a bad parameter, or data that are not there
+    """
+    spec, dataset = datasets.load(parse_data(data), registry, root)
+    return Loaded(spec, dataset, root)
+
+
+def build(
+    compose: str, training: Training, seed: int, dataset: Dataset, registry: Registry
+) -> tuple[Composition, Vae]:
+    """A checked composition and its model, with the initial weights of a run with this seed.
+
+    :raises UsageError: where the components do not fit each other or the data
+    """
+    composition = resolve(parse(compose), registry, dataset.image)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, "initial weights"))
+        return composition, composition.build(training)
 
 
 def settle(
-    request: Request, data_spec: DataSpec, dataset: Dataset, registry: Registry, root: Path, device: str
+    request: Request,
+    composition: Composition,
+    groups: tuple[Group, ...],
+    loaded: Loaded,
+    registry: Registry,
+    device: str,
 ) -> Prepared:
-    """``prepare`` with data that are loaded already, for several requests of the same."""
-    composition = resolve(parse(request.compose), registry, dataset.image)
-    where = device_of(device)
-    training = request.training
-    if training.steps is None and training.epochs is None:
-        training = msgspec.structs.replace(training, epochs=dataset.epochs)
+    """The request in canonical form: every setting that was left open is filled in.
+
+    :param groups: of the composition's latent layer
+    :raises UsageError: for settings that do not fit the composition or the data
+    """
+    dataset, where = loaded.dataset, device_of(device)
+    training = _with_budget(request.training, dataset)
     if training.lr is None:
         training = msgspec.structs.replace(training, lr=dataset.lr)
-    model = composition.build(training)  # a constructor may refuse what it was given
     canonical = Request(
         compose=str(composition.spec),
-        data=str(data_spec),
+        data=str(loaded.spec),
         training=training,
-        scoring=scoring.settle(request.scoring, dataset, model.latent.groups, registry, where),
+        scoring=scoring.settle(request.scoring, dataset, groups, registry, where),
         seed=request.seed,
         fitting=_fitting(request, composition, dataset),
         base=request.base,
     )
-    return Prepared(canonical, composition, dataset, where, root)
+    return Prepared(canonical, composition, dataset, where, loaded.root, registry)
+
+
+def prepare(request: Request, registry: Registry, root: Path, device: str) -> tuple[Prepared, Vae]:
+    """Load the data, check the composition, and build the model with its initial weights.
+
+    :raises UsageError: where anything that was asked for does not fit
+    """
+    loaded = load(request.data, registry, root)
+    composition, model = build(request.compose, request.training, request.seed, loaded.dataset, registry)
+    return settle(request, composition, model.latent.groups, loaded, registry, device), model
+
+
+def _with_budget(settings: Training, dataset: Dataset) -> Training:
+    if settings.steps is None and settings.epochs is None:
+        return msgspec.structs.replace(settings, epochs=dataset.epochs)
+    return settings
 
 
 def _fitting(request: Request, composition: Composition, dataset: Dataset) -> Training | None:
-    """How the prior is fitted, the data's budget where none is given; None where it learns with the rest."""
-    fitting = request.fitting
-    swapped = request.base is not None and request.base.frozen
-    if composition.stand_in is None and not swapped:
-        if fitting is not None:
+    """How the prior is fitted, with the data's budget by default; None where it learns with the rest."""
+    replaced = request.base is not None and request.base.frozen
+    if composition.stand_in is None and not replaced:
+        if request.fitting is not None:
             raise UsageError("fit: these settings are for a prior that is fitted after the rest")
         return None
-    fitting = fitting or FITTING
-    if fitting.steps is None and fitting.epochs is None:
-        fitting = msgspec.structs.replace(fitting, epochs=dataset.epochs)
-    return fitting
+    return _with_budget(request.fitting or FITTING, dataset)
 
 
 def check_trainable(prepared: Prepared) -> None:
-    """UsageError where training asks for what is not installed; a finished run can be opened without."""
+    """Refuse to train what needs something that is not installed; a finished run can be opened without it.
+
+    :raises UsageError: for ``compile=true`` without a compiler
+    """
     request = prepared.request
     frozen = request.base is not None and request.base.frozen
-    asked = (None if frozen else request.training, request.fitting)
-    if any(settings is not None and settings.compile for settings in asked):
+    stages = (None if frozen else request.training, request.fitting)
+    if any(settings is not None and settings.compile for settings in stages):
         check_compiler(prepared.device)
 
 

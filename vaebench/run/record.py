@@ -5,7 +5,8 @@ import resource
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,48 +18,57 @@ import vaebench
 from vaebench import records
 from vaebench.composing.parameters import text
 from vaebench.composing.resolve import Composition
-from vaebench.composing.sources import source_sha256
 from vaebench.composing.spec import Spec, parse
 from vaebench.contracts import Dataset
 from vaebench.records import Record
 from vaebench.requests.request import Request
+from vaebench.run.code import Code, agreed, code_of
+from vaebench.run.prepare import Prepared
+from vaebench.run.trace import DataTrace
 from vaebench.settings import FITTING, Scoring, Training
 from vaebench.training.loop import State
 
 
-def record(
-    name: str,
-    request: Request,
-    composition: Composition,
-    dataset: Dataset,
-    device: torch.device,
-    state: State,
-    fit: State | None,
-    scores: records.Scores | None,
-    pictures: records.Pictures | None,
-    score_seconds: float,
-    parameters: int,
-    weights: str | None,
-) -> Record:
-    """The record of a run of this name; without scores it is one that diverged.
+@dataclass
+class Outcome:
+    """What a run came to: how its stages ended, and what was measured."""
 
-    :param state: of training, and ``fit`` of the prior's where that was fitted after
-    """
+    training: State
+    fit: State | None
+    """How the fit of the prior ended, where that came after."""
+    parameters: int
+    """Weights of the model, in number."""
+    scores: records.Scores | None = None
+    """None: training or scoring diverged."""
+    pictures: records.Pictures | None = None
+    weights_sha256: str | None = None
+    score_seconds: float = 0.0
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a stage left the finite numbers."""
+        return "diverged" in (self.training.stopped, self.fit.stopped if self.fit else "")
+
+
+def record(name: str, prepared: Prepared, trace: DataTrace, outcome: Outcome) -> Record:
+    """The record of a run of this name; without scores it is one that diverged."""
+    request, composition, state, fit = prepared.request, prepared.composition, outcome.training, outcome.fit
+    code = agreed(code_of(composition), state.code, fit.code if fit else None)
     return Record(
         run=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        status="diverged" if scores is None else "ok",
+        status="diverged" if outcome.scores is None else "ok",
         composition=request.compose,
-        parts=_parts(composition, agreed(code_of(composition), state.code, fit.code if fit else None)),
-        data=_data(request.data, dataset),
+        parts=_parts(composition, code),
+        data=_data(request.data, prepared.data, trace),
         training=request.training,
         scoring=request.scoring,
         seed=request.seed,
-        scores=scores,
-        budget=_budget(state, request.training.batch, score_seconds, _peak_memory_mb(device), parameters),
+        scores=outcome.scores,
+        budget=_budget(outcome, request.training.batch, _peak_memory_mb(prepared.device)),
         fit=_fit(request, fit),
-        base=msgspec.convert(msgspec.to_builtins(request.base), records.Base) if request.base else None,
-        weights_sha256=weights,
+        base=_base(request, trace),
+        weights_sha256=outcome.weights_sha256,
         validations=tuple(
             records.Validation(
                 images=int(point["step"]) * request.training.batch,
@@ -67,27 +77,16 @@ def record(
             )
             for point in state.history
         ),
-        pictures=pictures,
-        environment=_environment(device),
+        pictures=outcome.pictures,
+        environment=_environment(prepared.device),
         command=command(request),
     )
 
 
-Code = Mapping[str, str | None]
-"""Slot -> the hash of its part's code; None where that is not known."""
-
-
-def code_of(composition: Composition) -> Code:
-    """What the parts' code is in this process: it is read once, however their files change."""
-    return {slot: source_sha256(each.registered.entry.target) for slot, each in composition.chosen.items()}
-
-
-def agreed(now: Code, *before: Code | None) -> Code:
-    """The code now, None for a part whose code was another before, or was not known."""
-    return {
-        slot: code if all(then is None or then.get(slot, code) == code for then in before) else None
-        for slot, code in now.items()
-    }
+def _base(request: Request, trace: DataTrace) -> records.Base | None:
+    if request.base is None:
+        return None
+    return records.Base(**msgspec.structs.asdict(request.base), data_checksum=trace.base)
 
 
 def _parts(composition: Composition, code: Code) -> dict[str, records.PartOrigin]:
@@ -103,7 +102,7 @@ def _parts(composition: Composition, code: Code) -> dict[str, records.PartOrigin
     }
 
 
-def _data(spec: str, dataset: Dataset) -> records.Data:
+def _data(spec: str, dataset: Dataset, trace: DataTrace) -> records.Data:
     return records.Data(
         spec=spec,
         name=dataset.name,
@@ -116,12 +115,12 @@ def _data(spec: str, dataset: Dataset) -> records.Data:
         test=len(dataset.test.images),
         checksum=dataset.checksum,
         binarisation=dataset.binarisation,
+        earlier=trace.earlier,
     )
 
 
-def _budget(
-    state: State, batch: int, score_seconds: float, peak_memory_mb: float, parameters: int
-) -> records.Budget:
+def _budget(outcome: Outcome, batch: int, peak_memory_mb: float) -> records.Budget:
+    state = outcome.training
     images = state.step * batch
     return records.Budget(
         images=images,
@@ -129,9 +128,9 @@ def _budget(
         skipped=state.skipped,
         train_seconds=state.seconds,
         images_per_second=images / state.seconds if state.seconds else 0.0,
-        score_seconds=score_seconds,
+        score_seconds=outcome.score_seconds,
         peak_memory_mb=peak_memory_mb,
-        parameters=parameters,
+        parameters=outcome.parameters,
         stopped="budget" if state.stopped == "no" else state.stopped,
         best_step=state.best_step,
     )
@@ -187,7 +186,7 @@ def _git_revision() -> str | None:
         return None
 
 
-def _said(settings: Training | Scoring, default: Training | Scoring, prefix: str = "") -> Sequence[str]:
+def _changed(settings: Training | Scoring, default: Training | Scoring, prefix: str = "") -> Sequence[str]:
     """``key=value`` for what differs from the defaults."""
     pairs = ((name, getattr(settings, name)) for name in settings.__struct_fields__)
     return [f"{prefix}{name}={text(value)}" for name, value in pairs if value != getattr(default, name)]
@@ -195,7 +194,7 @@ def _said(settings: Training | Scoring, default: Training | Scoring, prefix: str
 
 def command(request: Request) -> str:
     """The command line that asks for the same run, after that of the run that it starts from."""
-    fitting = _said(request.fitting, FITTING, "fit.") if request.fitting else ()
+    fitting = _changed(request.fitting, FITTING, "fit.") if request.fitting else ()
     data = ["--data", request.data]
     seed = ["--seed", str(request.seed)]
     before = request.base.command.count(" && ") if request.base else 0
@@ -203,13 +202,13 @@ def command(request: Request) -> str:
     if request.base and request.base.frozen:
         prior = str(Spec({"prior": parse(request.compose).choices["prior"]})).removeprefix("prior=")
         words = ["vaebench", "refit", folder, "--prior", prior, *seed]
-        said: Sequence[str] = (*fitting, *_said(request.scoring, Scoring()))
+        changed: Sequence[str] = (*fitting, *_changed(request.scoring, Scoring()))
     else:
         origin = ["--from", folder] if request.base else []
         words = ["vaebench", "run", *origin, "--compose", request.compose, *data, *seed]
-        said = (*_said(request.training, Training()), *fitting, *_said(request.scoring, Scoring()))
-    for one in said:
-        words += ["--set", one]
+        changed = (*_changed(request.training, Training()), *fitting, *_changed(request.scoring, Scoring()))
+    for pair in changed:
+        words += ["--set", pair]
     if request.base is None:
         return shlex.join(words)
     return f"{request.base.command} --out {folder} && {shlex.join(words)}"

@@ -70,6 +70,18 @@ def weights(folder: RunFolder) -> Mapping[str, Tensor]:
     return found
 
 
+def take(model: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Give a model the weights of a folder.
+
+    :raises DamagedError: where they are another composition's
+    """
+    try:
+        refuse_unfit(model, weights, str(folder))
+    except UsageError as error:
+        raise DamagedError(f"{error}: it holds the weights of another composition") from None
+    model.load_state_dict(weights)
+
+
 def refuse_unfit(model: nn.Module, tensors: Mapping[str, Tensor], whose: str) -> None:
     """UsageError, with the first few names, where tensors are not just those of a model."""
     own = model.state_dict()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vaebench.composing.resolve import check_fit
-from vaebench.composing.spec import SLOTS
+from vaebench.composing.slots import SLOTS
 from vaebench.contracts import ImageShape, Part
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae

@@ -57,6 +57,8 @@ class State:
     seconds: float = 0.0
     code: dict[str, str | None] | None = None
     """Slot -> hash of the code of the part that trains, None where it has changed; None: not known."""
+    data: str | None = None
+    """The checksum of the data; None: not known."""
     history: list[dict[str, float]] = field(default_factory=list)
 
 

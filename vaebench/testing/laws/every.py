@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vaebench.composing.parameters import parameters_of
-from vaebench.composing.spec import SLOTS
+from vaebench.composing.slots import SLOTS
 from vaebench.contracts import ImageShape, Part, Progress
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, TorchNoise

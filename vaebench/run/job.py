@@ -1,0 +1,88 @@
+"""A run as it is carried out, and one stage of it: a training, from its newest checkpoint to its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic
+
+from torch import Tensor
+
+from vaebench.errors import OtherDataError
+from vaebench.run.code import Code, agreed, code_so_far
+from vaebench.run.folder import RunFolder
+from vaebench.run.prepare import Prepared, total_steps
+from vaebench.run.trace import DataTrace
+from vaebench.settings import Training
+from vaebench.training.checkpoint import Store
+from vaebench.training.loop import M, Reporter, State, Trainer
+from vaebench.training.stream import Stream
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for, where it is kept, which data it has seen, and who is told how it goes."""
+
+    prepared: Prepared
+    folder: RunFolder
+    reporter: Reporter
+    trace: DataTrace
+
+
+@dataclass(frozen=True)
+class Stage(Generic[M]):
+    """One training of a run: of the whole model, or of a prior on the frozen rest."""
+
+    trained: M
+    settings: Training
+    store: Store
+    bound: Callable[[M, Tensor], float]
+    """The bound of what is trained on validation images, in nats per image."""
+    code: Code
+    """The code of the components that train."""
+    before: Code | None = None
+    """The code that trained what is frozen."""
+
+    def run(self, job: Job) -> State:
+        """Train to the end of the budget, then give what is trained its final weights.
+
+        :raises OtherDataError: where the checkpoints were trained on other data than the run's
+        """
+        dataset, device, settings = job.prepared.data, job.prepared.device, self.settings
+        labels = None if dataset.train.labels is None else dataset.train.labels.to(device)
+        seed = job.prepared.request.seed
+        stream = Stream(dataset.train.images.to(device), settings.batch, seed, dataset.draw, labels)
+        validation = dataset.validation.images.to(device)
+        validated = settings.validate and len(validation)
+        trainer = Trainer(
+            self.trained,
+            stream,
+            settings,
+            total_steps(settings, len(stream.images)),
+            seed,
+            self.store,
+            job.reporter,
+            (lambda scored: self.bound(scored, validation)) if validated else None,
+        )
+        trainer.restore()
+        self._note_data(trainer.state, job)
+        self._note_code(trainer.state, job.reporter)
+        state = trainer.run()
+        if state.stopped != "diverged":
+            self.trained.load_state_dict(trainer.final_weights())
+        return state
+
+    def _note_data(self, state: State, job: Job) -> None:
+        trace = job.trace
+        if state.data is not None and state.data not in (trace.checksum, *trace.earlier):
+            raise OtherDataError(
+                f"{self.store.folder} holds checkpoints that were trained on data of checksum {state.data}; "
+                f"the run's data have {trace.checksum}; give another --out"
+            )
+        state.data = trace.checksum
+
+    def _note_code(self, state: State, reporter: Reporter) -> None:
+        """Keep the hash of the code that trains; none is kept for a component whose code has changed."""
+        state.code = dict(agreed(self.code, code_so_far(state, self.code), self.before))
+        if changed := [slot for slot, code in state.code.items() if code != self.code[slot]]:
+            reporter.say(
+                f"{', '.join(changed)}: no hash is recorded, because the code changed during training"
+            )
