@@ -1,7 +1,7 @@
 """Images and what is read off them: shapes, data sets, and feature extractors."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
@@ -61,9 +61,13 @@ class Dataset:
     """A peak learning rate that suits them."""
     notes: tuple[str, ...] = ()
     """What a person should know: files skipped, and why."""
+    classes: tuple[str, ...] = ()
+    """The names of the classes, by number; empty where there are none, or numbers are their names."""
     files_sha256: str | None = None
     """sha256 over the names and bytes of the files that the images were decoded from, however they were:
     where ``checksum`` differs and this does not, another decoder read the same files. None: not told."""
+    settled: Mapping[str, str] = field(default_factory=dict)
+    """Parameters, as text, that a run's request and record name even where they have their default."""
 
 
 class Extractor(Protocol):

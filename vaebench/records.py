@@ -206,6 +206,8 @@ class Record(_Base, frozen=True, kw_only=True):
     """Canonical spec: the identity of what was run."""
     parts: dict[str, PartOrigin]
     data: Data
+    classes: tuple[str, ...] = ()
+    """The names of the data's classes, by number, where they have names."""
     training: Training
     scoring: Scoring
     seed: int

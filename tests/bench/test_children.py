@@ -28,8 +28,8 @@ from tests.bench.tiny import (
 from tests.command import call
 from vaebench.bench.children import Child, Status, command
 from vaebench.errors import InUseError
-from vaebench.run.folder import RunFolder
 from vaebench.run.fit_prior import FITTING
+from vaebench.run.folder import RunFolder
 
 EVENTS = st.sampled_from(["start", "step", "count", "say", "validated", "other"])
 

@@ -4,19 +4,17 @@ import os
 import shutil
 import unicodedata
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from vaebench.contracts import Dataset, Split
 from vaebench.datasets.folder import folder
-from vaebench.datasets.folder_layout import find, lay_out
+from vaebench.datasets.folder_layout import find
 from vaebench.errors import UsageError
 
 ELSEWHERE = Path("elsewhere")
@@ -45,21 +43,8 @@ def plain(tmp_path: Path) -> Path:
     return place
 
 
-@given(st.integers(3, 300), st.floats(0.01, 0.98), st.floats(0.01, 0.98), st.integers(0, 2**32 - 1))
-def test_random_splits_are_disjoint_exhaustive_and_of_their_size(
-    count: int, validation: float, test: float, seed: int
-) -> None:
-    files = [PurePosixPath(f"{k}.png") for k in range(count)]
-    layout = lay_out(files, frozenset(), validation, test, seed)
-    parts = [layout.train, layout.validation, layout.test]
-    assert sorted(torch.cat(parts).tolist()) == list(range(count))
-    assert len(layout.test) == max(1, round(count * test))
-    assert len(layout.validation) == min(max(1, round(count * validation)), count - len(layout.test))
-    assert layout.labels is None
-
-
 def test_images_are_in_one_split_each_with_their_class(plain: Path) -> None:
-    data = load(plain, validation=0.2, test=0.3)
+    data = load(plain, validation=0.2, test=0.3, split="shuffle")
     splits = (data.train, data.validation, data.test)
     assert [len(s.images) for s in splits] == [10, 4, 6]
     assert sorted(number for split in splits for number in numbers(split)) == list(range(20))
@@ -69,14 +54,15 @@ def test_images_are_in_one_split_each_with_their_class(plain: Path) -> None:
     assert data.notes == ()
 
 
-def test_the_split_is_of_names_not_of_the_file_system(
-    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("split", ["hash", "shuffle"])
+def test_no_split_is_of_the_file_systems_order(
+    split: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = load(plain)
+    before = load(plain, split=split)
     moved = tmp_path / "far" / "away"
     for number in np.random.default_rng(0).permutation(20):
         save(moved / "abc"[number % 3] / f"{number}.png", int(number))
-    assert load(moved).checksum == before.checksum
+    assert load(moved, split=split).checksum == before.checksum
     listed = os.walk
 
     def backwards(*args: Any, **options: Any) -> Any:
@@ -85,8 +71,8 @@ def test_the_split_is_of_names_not_of_the_file_system(
             yield place, folders, names[::-1]
 
     monkeypatch.setattr(os, "walk", backwards)
-    assert load(plain).checksum == before.checksum
-    assert load(plain, seed=1).checksum != before.checksum
+    assert load(plain, split=split).checksum == before.checksum
+    assert load(plain, split=split, seed=1).checksum != before.checksum
 
 
 def test_decomposed_names_sort_as_composed_ones(tmp_path: Path) -> None:
@@ -94,7 +80,9 @@ def test_decomposed_names_sort_as_composed_ones(tmp_path: Path) -> None:
     for form in ("NFC", "NFD"):
         for number, name in enumerate(names):
             save(tmp_path / form / f"{unicodedata.normalize(form, name)}.png", number)
-    assert load(tmp_path / "NFC").checksum == load(tmp_path / "NFD").checksum
+    composed, decomposed = (load(tmp_path / form, split="shuffle") for form in ("NFC", "NFD"))
+    assert composed.checksum == decomposed.checksum
+    assert composed.files_sha256 == decomposed.files_sha256
 
 
 def test_a_changed_pixel_changes_the_checksum(plain: Path) -> None:
@@ -111,7 +99,7 @@ def test_subfolders_are_the_splits(named: str | None, tmp_path: Path) -> None:
             save(tmp_path / home / ("even", "odd")[number % 2] / f"{number}.png", number)
     save(tmp_path / "loose.png", 200)
     save(tmp_path / "extra" / "x.png", 201)
-    data = load(tmp_path, validation=0.25)
+    data = load(tmp_path, validation=0.25, split="shuffle")
     assert sorted(numbers(data.test)) == list(range(20, 30))
     if named:
         assert sorted(numbers(data.train)) == list(range(20))
@@ -121,7 +109,9 @@ def test_subfolders_are_the_splits(named: str | None, tmp_path: Path) -> None:
         assert sorted(numbers(data.train) + numbers(data.validation)) == list(range(20))
     for split in (data.train, data.validation, data.test):
         assert split.labels.tolist() == [number % 2 for number in numbers(split)]
-    assert data.notes == ("2 images are in none of the folders of the splits, and left out",)
+    assert data.notes[0] == "2 images are in none of the folders of the splits, and left out"
+    assert data.notes[1:] == (() if named else ("no subfolder is validation: drawn from train",))
+    assert data.classes == ("even", "odd")
 
 
 def bad_files(place: Path) -> dict[str, Callable[[Path], object]]:
@@ -179,7 +169,7 @@ def test_hidden_and_other_files_are_passed_over(plain: Path) -> None:
     (plain / "labels").write_text("about")
     data = load(plain)
     assert data.checksum == before.checksum
-    assert data.notes == ("2 files without an image's suffix are left out",)
+    assert data.notes == ("2 files without the suffix of an image that is read are left out",)
 
 
 def test_links_are_followed_once_and_never_round(plain: Path, tmp_path: Path) -> None:
@@ -198,15 +188,16 @@ def test_size_fit_grey_and_levels(tmp_path: Path) -> None:
         oblong = np.zeros((32, 96, 3), np.uint8)
         oblong[:, :32], oblong[:, 32:64], oblong[:, 64:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
         Image.fromarray(oblong).save(tmp_path / f"{number}.png")
-    middle = load(tmp_path)
+    equal = {"split": "shuffle"}  # by their bytes they would all stand in one split
+    middle = load(tmp_path, **equal)
     assert middle.image.channels == 3
     expected = torch.tensor([0, 255, 0]).reshape(1, 3, 1, 1).expand(1, 3, 32, 32)
     assert torch.equal(middle.test.images.long(), expected)
-    whole = load(tmp_path, fit="stretch", size=24).test.images
+    whole = load(tmp_path, fit="stretch", size=24, **equal).test.images
     assert whole.shape == (1, 3, 24, 24)
     # 96 columns of three colours become 24, eight of each.
     assert whole[0, :, 12, [3, 12, 20]].T.tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
-    grey = load(tmp_path, grey=True, levels=16)
+    grey = load(tmp_path, grey=True, levels=16, **equal)
     assert (grey.image.channels, grey.image.levels) == (1, 16)
     # Luminance of pure green by ITU-R BT.601 is 0.587.
     assert grey.test.images.unique().tolist() == [int(0.587 * 255) * 16 // 256]
@@ -265,7 +256,7 @@ def empty_splits(place: Path) -> None:
         (no_images, "image's suffix"),
         (two_images, r"2 usable images, where 3 are the least; 1 of 3 .* 3\.png \(not an image\)"),
         (an_empty_test, "no usable image is left for the test split"),
-        (empty_splits, "below its train/ and test/"),
+        (empty_splits, "below its test and train folders"),
     ],
 )
 def test_folders_without_enough_images_are_one_line(
@@ -289,4 +280,4 @@ def test_shares_that_leave_no_training_images_are_refused(plain: Path) -> None:
     with pytest.raises(UsageError, match="leave nothing to train on"):
         load(plain, validation=0.5, test=0.5)
     with pytest.raises(UsageError, match="left for the train split"):
-        load(plain, validation=0.01, test=0.98)
+        load(plain, validation=0.01, test=0.98, split="shuffle")

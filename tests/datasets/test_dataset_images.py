@@ -1,5 +1,6 @@
 """Laws of decoding: every kind of file gives the picture that a person sees, or says why it cannot."""
 
+import hashlib
 import os
 import struct
 import zlib
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vaebench.datasets.images import PIXELS, Unusable, read_all, read_picture, suffixes
+from vaebench.datasets.formats import suffixes
+from vaebench.datasets.images import PIXELS, Unusable, read_all, read_picture
 from vaebench.errors import UsageError
 
 RNG = np.random.default_rng(0)
@@ -160,8 +162,8 @@ def blank_png(width: int, height: int) -> bytes:
 def test_bombs_are_not_decoded(side: int, tmp_path: Path) -> None:
     assert side * side > PIXELS
     (tmp_path / "x.png").write_bytes(blank_png(side, side))
-    _, unusable = read_all([tmp_path / "x.png"], lambda path: read_picture(path, 1), (3, 1, 1))
-    assert unusable == {0: f"more than {PIXELS:,} pixels"}
+    read = read_all([tmp_path / "x.png"], lambda path: read_picture(path, 1), (3, 1, 1))
+    assert read.unusable == {0: f"more than {PIXELS:,} pixels"}
 
 
 def test_all_files_are_read_in_order_and_the_unusable_named(tmp_path: Path) -> None:
@@ -171,7 +173,8 @@ def test_all_files_are_read_in_order_and_the_unusable_named(tmp_path: Path) -> N
         Image.new("RGB", (2, 3), (number, 255 - number, 7)).save(files[-1])
         if number in bad:
             files[-1].write_text("no image")
-    images, unusable = read_all(files, lambda path: read_picture(path, 1), (3, 3, 2))
+    images, unusable, sha256 = read_all(files, lambda path: read_picture(path, 1), (3, 3, 2))
+    assert sha256 == [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     assert unusable == dict.fromkeys(sorted(bad), "not an image")
     for number in set(range(200)) - bad:
         expected = np.broadcast_to(np.array([number, 255 - number, 7])[:, None, None], (3, 3, 2))

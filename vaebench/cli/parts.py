@@ -1,10 +1,13 @@
 """``vaebench list`` and ``vaebench show``: what there is, and what a part takes."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import click
 
+from vaebench.cli.options import data_root_
 from vaebench.errors import UsageError
 
 
@@ -85,11 +88,13 @@ def _list_files(said: dict[str, str], as_json: bool) -> None:
 
 @click.command()
 @click.argument("part", shell_complete=_complete_part)
+@data_root_
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def show(part: str, as_json: bool) -> None:
+def show(part: str, data_root: Path | None, as_json: bool) -> None:
     """One part: its package, paper, parameters, and what it composes with.
 
-    PART is KIND=NAME or SLOT=NAME, as in latent=topdown or dataset=folder.
+    PART is KIND=NAME or SLOT=NAME, as in latent=topdown or dataset=folder. With what a data set takes, as in
+    data=folder:photos,size=64, it is loaded, and its images, notes and classes are shown.
     """
     from vaebench import registry
     from vaebench.composing.parameters import REQUIRED, parameters_of, text
@@ -98,6 +103,9 @@ def show(part: str, as_json: bool) -> None:
     if not equals:
         raise UsageError(f"{part}: write KIND=NAME, as in latent=topdown")
     known = registry.load()
+    asked = name
+    if _kind(kind) == "dataset":
+        name = re.split("[:,]", name)[0].strip()
     found = known.get(_kind(kind), name)
     target = known.resolve(found.entry.kind, name)
     takes = [
@@ -120,6 +128,8 @@ def show(part: str, as_json: bool) -> None:
         "parameters": takes,
         "composes_with": _fits(known, target),
     }
+    if asked != name:
+        about["data"] = _loaded(known, asked, data_root)
     if as_json:
         click.echo(json.dumps(about, indent=2))
         return
@@ -133,6 +143,38 @@ def show(part: str, as_json: bool) -> None:
     for p in takes:
         default = "required" if p["default"] is None else f"default {p['default'] or 'empty'}"
         click.echo(f"  {p['name']:14} {p['meaning']} ({p['accepts']}; {default})")
+    if asked != name:
+        click.echo("\n".join(_data_lines(about["data"])))
+
+
+def _loaded(known: Any, asked: str, data_root: Path | None) -> dict[str, Any]:
+    """What a data set holds."""
+    from dataclasses import asdict
+
+    from vaebench.composing.spec import parse_data
+    from vaebench.datasets import load as data
+
+    spec, dataset = data.load(parse_data(asked), known, data_root or data.default_root())
+    return {
+        "spec": str(spec),
+        "image": asdict(dataset.image),
+        "images": {name: len(getattr(dataset, name).images) for name in ("train", "validation", "test")},
+        "classes": list(dataset.classes),
+        "checksum": dataset.checksum,
+        "files_sha256": dataset.files_sha256,
+        "notes": list(dataset.notes),
+    }
+
+
+def _data_lines(data: dict[str, Any]) -> list[str]:
+    from vaebench.text import one_line
+
+    counts = ", ".join(f"{count} {name}" for name, count in data["images"].items())
+    shape = "{channels}x{height}x{width}, {levels} levels".format(**data["image"])
+    lines = [f"{'data':10}{data['spec']}", f"{'images':10}{counts}, of {shape}"]
+    lines += [f"{'note':10}{note}" for note in data["notes"]]
+    lines += ["classes"] if data["classes"] else []
+    return lines + [f"  {number:<4} {one_line(name)}" for number, name in enumerate(data["classes"])]
 
 
 def _fits(known: Any, target: Any) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """Pictures of a run: ``sample``, ``reconstruct``, ``morph``, ``traverse``, ``latents`` and ``codes``."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,7 +44,9 @@ def _write(path: Path, png: bytes) -> None:
 @click.option(
     "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
 )
-@click.option("--label", type=click.IntRange(0), help="Class of all images, for priors that know classes.")
+@click.option(
+    "--label", metavar="CLASS", help="Class of all images, by name or number, for priors that know classes."
+)
 @click.option(
     "--readjust",
     type=click.IntRange(1),
@@ -59,7 +62,7 @@ def sample(
     run: Path,
     count: int,
     temperature: float,
-    label: int | None,
+    label: str | None,
     readjust: int | None,
     seed: int,
     out: Path | None,
@@ -76,11 +79,32 @@ def sample(
         from vaebench.evaluation.readjust import readjusted
 
         model = readjusted(model, readjust, temperature, seed)
-    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch, label)
+    number = None if label is None else _class_number(label, prepared.data.classes)
+    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch, number)
     fresh = f"-r{readjust}" if readjust else ""
-    of_class = "" if label is None else f"-class{label}"
+    of_class = "" if label is None else f"-class{label if _PLAIN.fullmatch(label) else number}"
     path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}{fresh}.png"
     _write(path, samples_png(images, prepared.data.image.levels))
+
+
+_PLAIN, _NUMBER = re.compile("[A-Za-z0-9_-]{1,40}"), re.compile("[0-9]{1,9}")
+_SHOWN = 10
+
+
+def _class_number(label: str, classes: "Sequence[str]") -> int:
+    """The number of a class that is said by its name or, where no class has that name, by its number."""
+    from vaebench.text import nearest, one_line
+
+    if label in classes:
+        return classes.index(label)
+    alike = [number for number, name in enumerate(classes) if name.casefold() == label.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    if _NUMBER.fullmatch(label):
+        return int(label)
+    some = ", ".join(map(one_line, classes[:_SHOWN])) + (", ..." if len(classes) > _SHOWN else "")
+    expected = f"classes are {some}" if classes else "a number is expected, as the classes have no names"
+    raise UsageError(f"--label {one_line(label)}: {expected}{nearest(label, classes)}")
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """CelebA at 64x64: colour faces, in torchvision's layout."""
 
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image
@@ -7,7 +8,7 @@ from PIL import Image
 from vaebench.contracts import Dataset, Split
 from vaebench.datasets.download import found_or_downloaded
 from vaebench.datasets.images import Unusable, read_all, read_picture
-from vaebench.datasets.splits import Levels, assemble
+from vaebench.datasets.splits import Levels, assemble, files_sha256
 from vaebench.errors import UsageError
 
 SIZE = 64
@@ -25,8 +26,16 @@ def celeba64(root: Path, *, levels: Levels = None) -> Dataset:
 
     :raises UsageError: where files are missing and not downloadable, or damaged
     """
-    splits = tuple(_decoded(root, files) for files in _names(root))
-    return assemble("celeba64", splits, levels=levels, epochs=20, extractor="inception")  # type: ignore[arg-type]
+    read = [_decoded(root, files) for files in _names(root)]
+    train, validation, test = (split for split, _ in read)
+    return assemble(
+        "celeba64",
+        (train, validation, test),
+        levels=levels,
+        epochs=20,
+        extractor="inception",
+        files_sha256=files_sha256(chain.from_iterable(files for _, files in read)),
+    )
 
 
 def _names(root: Path) -> list[list[str]]:
@@ -45,14 +54,15 @@ def _names(root: Path) -> list[list[str]]:
     )
 
 
-def _decoded(root: Path, names: list[str]) -> Split:
+def _decoded(root: Path, names: list[str]) -> tuple[Split, list[tuple[str, str | None]]]:
+    """The images of files, and the files' names and hashes."""
     place = root / "celeba" / "img_align_celeba"
-    images, unusable = read_all([place / name for name in names], _face, (3, SIZE, SIZE))
-    for row, why in unusable.items():
+    read = read_all([place / name for name in names], _face, (3, SIZE, SIZE))
+    for row, why in read.unusable.items():
         raise UsageError(
-            f"celeba64: {len(unusable)} damaged files; the first is {place / names[row]} ({why})"
+            f"celeba64: {len(read.unusable)} damaged files; the first is {place / names[row]} ({why})"
         )
-    return Split(images, None)
+    return Split(read.images, None), list(zip(names, read.sha256, strict=True))
 
 
 def _face(path: Path) -> Image.Image:

@@ -1,7 +1,9 @@
 """CIFAR-10: 32x32 colour."""
 
+import tarfile
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from vaebench.datasets.download import found_or_downloaded
 from vaebench.datasets.splits import Levels, assemble, take
 
 VALIDATION, SEED = 5_000, 11172018
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def cifar10(root: Path, *, levels: Levels = None) -> Dataset:
@@ -25,13 +28,23 @@ def cifar10(root: Path, *, levels: Levels = None) -> Dataset:
         root / "cifar-10-batches-py",
         root,
         "the contents of cifar-10-python.tar.gz",
-        lambda download: (_read(root, True, download), _read(root, False, download)),
+        lambda download: _both(root, download),
     )
     first, validation = train_test_split(
         np.arange(len(train.images)), test_size=VALIDATION, random_state=SEED
     )
     splits = take(train, torch.from_numpy(first)), take(train, torch.from_numpy(validation)), test
-    return assemble("cifar10", splits, levels=levels, epochs=50, extractor="inception")
+    return assemble("cifar10", splits, levels=levels, epochs=50, extractor="inception", classes=CLASSES)
+
+
+def _both(root: Path, download: bool) -> tuple[Split, Split]:
+    packed = root / "cifar-10-python.tar.gz"
+    if download or (root / "cifar-10-batches-py").exists() or not packed.exists():
+        return _read(root, True, download), _read(root, False, download)
+    with TemporaryDirectory() as temporary:  # the root is only to be read
+        with tarfile.open(packed) as archive:
+            archive.extractall(temporary, filter="data")
+        return _read(Path(temporary), True, False), _read(Path(temporary), False, False)
 
 
 def _read(root: Path, train: bool, download: bool) -> Split:

@@ -14,6 +14,7 @@ from vaebench.text import one_line
 Found = TypeVar("Found")
 
 _SECONDS = 30.0
+_LOCK = ".download.lock"
 
 
 def found_or_downloaded(
@@ -27,10 +28,11 @@ def found_or_downloaded(
     with suppress(Exception):  # torchvision raises many kinds; the second try says why
         return load(False)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        # Several runs may start at once, and torchvision downloads onto the final name.
-        with FileLock(root / ".download.lock"), _patience(_SECONDS):
-            return load(True)
+        with _traceless(place, root):
+            root.mkdir(parents=True, exist_ok=True)
+            # Several runs may start at once, and torchvision downloads onto the final name.
+            with FileLock(root / _LOCK), _patience(_SECONDS):
+                return load(True)
     except Exception as error:
         lines = str(error).strip().splitlines()
         reason = one_line(lines[-1]) if lines else type(error).__name__
@@ -38,6 +40,24 @@ def found_or_downloaded(
             f"{name}: no usable files in {place}, and none could be downloaded ({reason}); "
             f"put {wanted} there, or name the folder that has them with --data-root or VAEBENCH_DATA"
         ) from error
+
+
+@contextmanager
+def _traceless(place: Path, root: Path) -> Iterator[None]:
+    """Leave no lock, and no empty folder that was not there, in a data root that got nothing."""
+    ways = (place, *place.parents, root, *root.parents)
+    absent = [folder for folder in dict.fromkeys(ways) if not folder.exists()]
+    lock = root / _LOCK
+    ours = not lock.exists()
+    try:
+        yield
+    finally:
+        if ours:
+            with suppress(OSError):
+                lock.unlink()
+        for folder in absent:  # from the innermost on
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager

@@ -1,17 +1,20 @@
-"""A person's own images: every file below a folder that Pillow reads."""
+"""A person's own images: every picture file below a folder."""
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
+import torch
 from msgspec import Meta
 from PIL import Image
+from torch import Tensor
 
 from vaebench.contracts import Dataset, Split
-from vaebench.datasets.folder_layout import Found, Layout, find, lay_out
+from vaebench.datasets.drawing import Drawn, How, drawn
+from vaebench.datasets.folder_layout import Found, UnclearError, classes, find
 from vaebench.datasets.images import read_all, read_picture
-from vaebench.datasets.splits import Levels, assemble, take
+from vaebench.datasets.splits import Levels, assemble, equal_images, files_sha256, take
 from vaebench.errors import UsageError
 from vaebench.text import one_line
 
@@ -38,42 +41,56 @@ def folder(
         float, Meta(gt=0, lt=1, description="share of the images, unless a subfolder is the split")
     ] = 0.1,
     seed: Annotated[int, Meta(ge=0, lt=2**32, description="seed of the random split")] = 0,
+    split: Annotated[
+        How, Meta(description="random split by each file's bytes, or by a shuffle of all, sorted by name")
+    ] = "hash",
+    named: Annotated[
+        bool, Meta(description="subfolders named train, val, test or alike are the splits")
+    ] = True,
 ) -> Dataset:
     """All images below ``path`` (absolute, or from here, or from ``root``), as 1 or 3 x size x size.
 
-    Subfolders train/ and test/ are these splits, validation/, valid/ or val/ is that; what they do not give
-    is random, over files sorted by name. Subfolders (of the splits, if any) are classes. Resizing is
-    antialiased and bilinear. A file that is damaged, has a side below ``size`` or more than 2^26 pixels
-    cannot be used. Animations give their first frame.
+    Subfolders named as splits (train, validation, val, dev, test, eval and alike, in any case and depth) are
+    these; of validation and test, what they do not give is drawn from train, and without any, all three are
+    random. A random split depends on each file's bytes and the seed alone, and its counts are near the
+    shares; ``split=shuffle`` rounds the shares to whole images, and every added file changes it. Folders that
+    are no splits are classes, in natural order. Resizing is antialiased and bilinear. A file that is damaged,
+    has a side below ``size`` or more than 2^26 pixels cannot be used. Animations give their first frame.
 
-    :raises UsageError: where there is no such folder, a split would be empty, or, with
-        ``unreadable="refuse"``, a file cannot be used
+    :raises UsageError: where there is no such folder, names leave open what the splits are, a split would be
+        empty, or, with ``unreadable="refuse"``, a file cannot be used
     """
     label = f"folder:{one_line(path)}"
     if validation + test >= 1:
         raise UsageError(f"{label}: validation={validation} and test={test} leave nothing to train on")
     place = _located(label, path, root)
-    found = _found(label, place)
-    images, unusable = read_all(
+    found = _found(label, place, named)
+    read = read_all(
         [place / file for file in found.files],
         lambda file: _square(file, size, fit, grey),
         (1 if grey else 3, size, size),
     )
-    skipped = _named(found.files, unusable)
-    if unusable and unreadable == "refuse":
+    skipped = _named(found.files, read.unusable)
+    if read.unusable and unreadable == "refuse":
         raise UsageError(f"{label}: {skipped}; unreadable=skip leaves them out")
-    usable = [row for row in range(len(images)) if row not in unusable]
+    usable = [row for row in range(len(found.files)) if row not in read.unusable]
     if len(usable) < 3:
         problem = f"; {skipped}" if skipped else ""
         raise UsageError(f"{label}: {len(usable)} usable images, where 3 are the least{problem}")
-    layout = lay_out([found.files[row] for row in usable], found.given, validation, test, seed)
+    rows = _drawn(found, usable, read.sha256, split, {"validation": validation, "test": test}, seed)
+    labels, names = classes([found.kinds[row] for row in usable])
+    whole = Split(read.images[usable] if read.unusable else read.images, labels)
+    splits = _splits(label, whole, rows, "; split=shuffle gives each its share" if split == "hash" else "")
     return assemble(
         f"folder:{one_line(place.name)}",
-        _splits(label, Split(images[usable] if unusable else images, layout.labels), layout),
+        splits,
         levels=levels,
         epochs=50,
         extractor="inception",
-        notes=_notes(skipped, found.outside, found.others),
+        notes=_notes(skipped, found, rows, splits),
+        classes=names,
+        files_sha256=files_sha256(zip(map(str, found.files), read.sha256, strict=True)),
+        settled={"split": split},
     )
 
 
@@ -89,13 +106,18 @@ def _located(label: str, path: str, root: Path) -> Path:
     raise UsageError(f"{label}: no such folder; looked for {' and '.join(map(one_line, places))}")
 
 
-def _found(label: str, place: Path) -> Found:
+def _found(label: str, place: Path, named: bool) -> Found:
     try:
-        found = find(place)
+        found = find(place, named)
     except OSError as error:
         raise UsageError(f"{label}: {one_line(error.filename)} cannot be listed ({error.strerror})") from None
+    except UnclearError as error:
+        raise UsageError(
+            f"{label}: {one_line(error)}; name subfolders train, validation and test, or say named=false: "
+            "then no name tells a split"
+        ) from None
     if not found.files:
-        where = "below its train/ and test/" if found.given else "there or below"
+        where = f"below its {' and '.join(sorted(found.given))} folders" if found.given else "there or below"
         raise UsageError(f"{label}: no file {where} has an image's suffix (.png, .jpg, .webp, ...)")
     return found
 
@@ -110,11 +132,29 @@ def _square(file: Path, size: int, fit: Fit, grey: bool) -> Image.Image:
     return small.convert("L") if grey else small
 
 
-def _splits(label: str, whole: Split, layout: Layout) -> tuple[Split, Split, Split]:
-    for name, rows in (("train", layout.train), ("validation", layout.validation), ("test", layout.test)):
-        if not len(rows):
-            raise UsageError(f"{label}: no usable image is left for the {name} split")
-    return take(whole, layout.train), take(whole, layout.validation), take(whole, layout.test)
+def _drawn(
+    found: Found,
+    usable: Sequence[int],
+    sha256: Sequence[str | None],
+    how: How,
+    shares: Mapping[str, float],
+    seed: int,
+) -> Drawn:
+    """The splits, as numbers of the usable images."""
+    roles = [found.roles[row] for row in usable]
+    given: dict[str, Tensor] = {
+        role: torch.tensor([k for k, of_file in enumerate(roles) if of_file == role], dtype=torch.int64)
+        for role in found.given
+    }
+    return drawn(how, [str(sha256[row]) for row in usable], given, shares, seed)
+
+
+def _splits(label: str, whole: Split, rows: Drawn, remedy: str) -> tuple[Split, Split, Split]:
+    """:param remedy: what is said more where nothing is left of what was drawn"""
+    for name, of_split in (("train", rows.train), ("validation", rows.validation), ("test", rows.test)):
+        if not len(of_split):
+            raise UsageError(f"{label}: no usable image is left for the {name} split{remedy}")
+    return take(whole, rows.train), take(whole, rows.validation), take(whole, rows.test)
 
 
 def _named(files: Sequence[PurePosixPath], unusable: Mapping[int, str]) -> str:
@@ -126,10 +166,21 @@ def _named(files: Sequence[PurePosixPath], unusable: Mapping[int, str]) -> str:
     return f"{len(unusable)} of {len(files)} files cannot be used: {', '.join(first + more)}"
 
 
-def _notes(skipped: str, outside: int, others: int) -> tuple[str, ...]:
+def _notes(skipped: str, found: Found, rows: Drawn, splits: tuple[Split, Split, Split]) -> tuple[str, ...]:
+    drawn_from_train = [name for name in ("validation", "test") if found.given and name not in found.given]
     notes = (
         skipped,
-        f"{outside} images are in none of the folders of the splits, and left out" if outside else "",
-        f"{others} files without an image's suffix are left out" if others else "",
+        f"{found.outside} images are in none of the folders of the splits, and left out"
+        if found.outside
+        else "",
+        f"{found.others} files without the suffix of an image that is read are left out"
+        if found.others
+        else "",
+        f"no subfolder is {' or '.join(drawn_from_train)}: drawn from train" if drawn_from_train else "",
+        f"few images: no file's hash falls to {' nor to '.join(rows.short)}, so the nearest were taken; "
+        "split=shuffle gives each its share"
+        if rows.short
+        else "",
+        equal_images(*splits),
     )
     return tuple(note for note in notes if note)

@@ -1,22 +1,29 @@
-"""Image files to uint8 tensors: any format that Pillow reads, decoded in threads."""
+"""Image files to uint8 tensors, decoded in threads."""
 
+import hashlib
 import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from vaebench.datasets.formats import opened, readable, why_unread
+from vaebench.datasets.metadata import turn_of, without_metadata
 from vaebench.errors import UsageError
 from vaebench.text import one_line
 
 PIXELS = 2**26
 """A file of more pixels than this is taken for a decompression bomb."""
 _DRAFT = 3
+_BITS, _PHOTOMETRIC = 258, 262
+_PNG_DEPTH = 24
+"""Where the first chunk of a PNG tells the bits of a sample."""
 _RUN = 64
 
 
@@ -24,44 +31,96 @@ class Unusable(Exception):  # noqa: N818
     """A file that cannot be used as an image; the text says why."""
 
 
+class Pictures(NamedTuple):
+    """Image files, decoded."""
+
+    images: Tensor
+    """(N, C, H, W) uint8; 0 for a file that cannot be used."""
+    unusable: dict[int, str]
+    """Index of a file that cannot be used -> why."""
+    sha256: list[str | None]
+    """The hash of each file's bytes; None for a file that cannot be read."""
+
+
 def read_picture(path: Path, least: int) -> Image.Image:
     """The first frame of a file as 8-bit RGB, upright by its EXIF orientation, on white where transparent.
 
     16-bit greys keep their upper 8 bits. A JPEG much larger than ``least`` may come back smaller, by a whole
-    factor, with both sides still at least three times ``least``.
+    factor, with both sides still at least three times ``least``. Metadata that are damaged are passed over.
 
-    :raises Unusable: for a side below ``least``, more than ``PIXELS`` pixels, or values of unknown range;
-        Pillow raises what it likes for damaged files
+    :raises Unusable: for a format that is not read, a side below ``least``, more than ``PIXELS`` pixels, or
+        values of unknown range; Pillow raises what it likes for damaged files
     """
     if not path.is_file():
         raise Unusable("not a file")
-    with Image.open(path) as image:
+    with path.open("rb") as file:
+        try:
+            return _decoded(file, least)
+        except Unusable:
+            raise
+        except Exception as error:
+            bare = without_metadata(file)
+            if bare is None and isinstance(error, UnidentifiedImageError):
+                raise Unusable(why_unread(file)) from None
+            if bare is None:
+                raise
+    return _decoded(bare, least)
+
+
+def _decoded(file: BinaryIO, least: int) -> Image.Image:
+    with opened(file) as image:
         if image.width * image.height > PIXELS:
             raise Unusable(f"more than {PIXELS:,} pixels")
         if min(image.size) < least:
             raise Unusable(f"{image.width}x{image.height}, smaller than {least}x{least}")
         image.draft(None, (_DRAFT * least, _DRAFT * least))
-        return _rgb(image)
+        image.load()
+        turn = turn_of(image)
+        picture = _rgb(image, file)
+    return picture if turn is None else picture.transpose(turn)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, file: BinaryIO) -> Image.Image:
     # Mode I is 32 bits wide; in these two formats Pillow fills it with 16.
-    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
-    ImageOps.exif_transpose(image, in_place=True)
-    if sixteen:
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _of_sixteen_bits(image)
     if image.mode in ("I", "F"):
         raise Unusable("32-bit values, whose white is not known")
+    if image.format == "PNG" and "transparency" in image.info:
+        _scale_transparency(image, file)
     if image.has_transparency_data:
         over = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
     return image.convert("RGB")
 
 
+def _of_sixteen_bits(image: Image.Image) -> Image.Image:
+    """Greys of 16 bits, or of the fewer that a TIFF tells, as RGB: the upper 8, the transparent one white."""
+    values = np.asarray(image)
+    tags = getattr(image, "tag_v2", {})
+    (bits, *_), zero_is_white = tags.get(_BITS, (16,)), tags.get(_PHOTOMETRIC, 1) == 0
+    grey = (values >> (bits - 8)).astype(np.uint8)
+    if zero_is_white:
+        grey = 255 - grey
+    if (clear := image.info.get("transparency")) is not None:
+        grey[values == clear] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _scale_transparency(image: Image.Image, file: BinaryIO) -> None:
+    """The transparent grey or colour as the pixels are: Pillow makes them 8 bits and leaves it as stored."""
+    file.seek(_PNG_DEPTH)
+    bits, clear = file.read(1)[0], image.info["transparency"]
+    if image.mode == "L" and bits < 8:
+        image.info["transparency"] = clear * 255 // (2**bits - 1)
+    elif image.mode == "RGB" and bits == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
+
+
 def read_all(
     files: Sequence[Path], read: Callable[[Path], Image.Image], shape: tuple[int, int, int]
-) -> tuple[Tensor, dict[int, str]]:
-    """Images (N, C, H, W) uint8, and why those files that cannot be used cannot, by index (their rows are 0).
+) -> Pictures:
+    """Decode files, in threads.
 
     :param read: a file to a picture of ``shape``, in any of several threads at once
     :param shape: channels, height, width
@@ -75,10 +134,13 @@ def read_all(
             f"{len(files)} images of {channels}x{height}x{width} are more than memory holds"
         ) from None
 
+    sha256: list[str | None] = [None] * len(files)
+
     def fill(first: int) -> dict[int, str]:
         unusable = {}
         for row, file in enumerate(files[first : first + _RUN], first):
             try:
+                sha256[row] = _sha256(file)
                 picture = np.asarray(read(file))
             except Exception as error:  # a damaged file can make a decoder raise anything
                 unusable[row] = _why(error)
@@ -86,25 +148,19 @@ def read_all(
                 images[row] = picture.reshape(height, width, channels).transpose(2, 0, 1)
         return unusable
 
-    _register()
+    readable()
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # of bombs, odd palettes and bad EXIF: what matters is raised
         runs = list(pool.map(fill, range(0, len(files), _RUN)))
-    return torch.from_numpy(images), {row: why for run in runs for row, why in run.items()}
+    unusable = {row: why for run in runs for row, why in run.items()}
+    return Pictures(torch.from_numpy(images), unusable, sha256)
 
 
-def suffixes() -> frozenset[str]:
-    """The file suffixes, in lower case with their dot, of the formats that Pillow can open."""
-    _register()
-    # MPO is opened by way of JPEG; the other formats missing from OPEN are only written.
-    kinds = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, kind in kinds if kind in Image.OPEN or kind == "MPO")
-
-
-def _register() -> None:
-    """Load all formats before threads do; the common ones first, as they are tried in this order."""
-    Image.preinit()
-    Image.init()
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():  # a pipe would be waited for
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _why(error: Exception) -> str:

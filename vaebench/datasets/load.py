@@ -1,4 +1,4 @@
-"""A data spec -> the images in memory."""
+"""A data spec -> the images in memory, held to what a data set promises."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from vaebench.composing.parameters import convert, parameters_of, text
 from vaebench.composing.spec import DataSpec
 from vaebench.contracts import Dataset
+from vaebench.datasets.check import checked
 from vaebench.errors import UsageError
 from vaebench.registry import Registry
 
@@ -18,8 +19,10 @@ def default_root() -> Path:
 def load(spec: DataSpec, registry: Registry, root: Path) -> tuple[DataSpec, Dataset]:
     """The data set that a spec names, and the spec's canonical form.
 
-    Raises UsageError for an unknown name or parameter, a bad value, or data that are not there.
+    Raises UsageError for an unknown name or parameter, a bad value, data that are not there, or data that
+    are not what a data set promises.
     """
+    origin = registry.get("dataset", spec.name)
     function = registry.resolve("dataset", spec.name)
     known = parameters_of(function)
     given = dict(spec.parameters)
@@ -28,5 +31,8 @@ def load(spec: DataSpec, registry: Registry, root: Path) -> tuple[DataSpec, Data
             raise UsageError(f"data set {spec.name} takes nothing after a colon: {spec.name}:{spec.argument}")
         given["path"] = spec.argument
     values = convert("", known, given, f"data set {spec.name}")
+    label = f"data set {spec.name} of package {origin.package} {origin.version}"
+    dataset = checked(label, function(root, **values))
     changed = {n: text(v) for n, v in values.items() if v != known[n].default and n != "path"}
-    return DataSpec(spec.name, spec.argument, changed), function(root, **values)
+    said = changed | dict(dataset.settled)
+    return DataSpec(spec.name, spec.argument, {n: said[n] for n in known if n in said}), dataset

@@ -1,6 +1,11 @@
 """MNIST and Fashion-MNIST: 28x28 grey, in torchvision's layout."""
 
+import gzip
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from vaebench.contracts import Dataset, Split
@@ -11,6 +16,9 @@ if TYPE_CHECKING:
     from torchvision.datasets import MNIST
 
 VALIDATION, SEED = 5_000, 0
+_NAMES = tuple(
+    f"{split}-{kind}-ubyte" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+)
 _FILES = "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or the same with .gz)"
 
 
@@ -27,7 +35,14 @@ def fashion_mnist(root: Path, *, levels: Levels = None) -> Dataset:
     from torchvision.datasets import FashionMNIST
 
     splits = read("fashion-mnist", FashionMNIST, root)
-    return assemble("fashion-mnist", splits, levels=levels, epochs=20, extractor="fashion-mnist")
+    return assemble(
+        "fashion-mnist",
+        splits,
+        levels=levels,
+        epochs=20,
+        extractor="fashion-mnist",
+        classes=tuple(FashionMNIST.classes),
+    )
 
 
 def read(name: str, source: "type[MNIST]", root: Path) -> tuple[Split, Split, Split]:
@@ -36,17 +51,38 @@ def read(name: str, source: "type[MNIST]", root: Path) -> tuple[Split, Split, Sp
     :raises UsageError: where the files are neither there nor downloadable
     """
 
+    place = root / source.__name__ / "raw"
+
     def both(download: bool) -> tuple[Split, Split]:
-        sets = [source(root, train=train, download=download) for train in (True, False)]
+        with nullcontext(root) if download else _unpacked(place, root) as there:
+            sets = [source(there, train=train, download=download) for train in (True, False)]
         train, test = (Split(s.data.unsqueeze(1), s.targets) for s in sets)
         _check(train, 60_000)
         _check(test, 10_000)
         return train, test
 
-    place = root / source.__name__ / "raw"
     train, test = found_or_downloaded(name, place, root, _FILES, both)
     first, validation, _ = partition(len(train.images), VALIDATION, 0, SEED)
     return take(train, first), take(train, validation), test
+
+
+@contextmanager
+def _unpacked(place: Path, root: Path) -> Iterator[Path]:
+    """A data root with the plain files: this one, or a temporary one where some are only there as .gz."""
+    if all((place / name).exists() for name in _NAMES):
+        yield root
+        return
+    with TemporaryDirectory() as temporary:
+        there = Path(temporary, place.relative_to(root))
+        there.mkdir(parents=True)
+        for name in _NAMES:
+            plain = (place / name).exists()
+            with (
+                (place / name).open("rb") if plain else gzip.open(place / f"{name}.gz") as source,
+                (there / name).open("wb") as target,
+            ):
+                shutil.copyfileobj(source, target)
+        yield Path(temporary)
 
 
 def _check(split: Split, count: int) -> None:

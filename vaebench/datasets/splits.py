@@ -1,6 +1,9 @@
 """What every data set is made with: splits, quantisation and the checksum."""
 
 import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -52,6 +55,31 @@ def checksum(*splits: Split) -> str:
     return digest.hexdigest()
 
 
+def files_sha256(files: Iterable[tuple[str, str | None]]) -> str:
+    """sha256 over the lines ``"<sha256 of the file> <name>"``, sorted by name: the files, however decoded.
+
+    :param files: name, below the data's own folder, and hash of each; None where it cannot be read
+    """
+    lines = sorted((unicodedata.normalize("NFC", name), sha256 or "unreadable") for name, sha256 in files)
+    return hashlib.sha256("".join(f"{sha256} {name}\n" for name, sha256 in lines).encode()).hexdigest()
+
+
+def equal_images(train: Split, validation: Split, test: Split) -> str:
+    """How many images are equal to one in another split, pixel for pixel, in words; empty for none."""
+    in_train, in_validation, in_test = (
+        Counter(hashlib.sha256(image.numpy().data).digest() for image in split.images.contiguous())
+        for split in (train, validation, test)
+    )
+    pairs = (
+        ("test images are in train", in_test, in_train),
+        ("validation images are in train", in_validation, in_train),
+        ("test images are in validation", in_test, in_validation),
+    )
+    counted = [(sum(n for image, n in some.items() if image in others), text) for text, some, others in pairs]
+    shared = [f"{count} {text}" for count, text in counted if count]
+    return f"equal images in two splits: {', '.join(shared)} as well" if shared else ""
+
+
 def assemble(
     name: str,
     splits: tuple[Split, Split, Split],
@@ -62,6 +90,9 @@ def assemble(
     lr: float = 2e-3,
     stored: int = 256,
     notes: tuple[str, ...] = (),
+    classes: tuple[str, ...] = (),
+    files_sha256: str | None = None,
+    settled: Mapping[str, str] | None = None,
 ) -> Dataset:
     """A data set of train, validation and test images in 0 .. stored-1, quantised where levels are given."""
     if levels is not None:
@@ -80,4 +111,7 @@ def assemble(
         binarisation=f"threshold: 1 where 2x >= {stored}" if levels == 2 else None,
         epochs=epochs,
         notes=notes,
+        classes=classes,
+        files_sha256=files_sha256,
+        settled=settled or {},
     )

@@ -27,6 +27,7 @@ _LATER: tuple[tuple[tuple[str, ...], str, object], ...] = (
     ((), "pictures", None),
     (("data",), "earlier", ()),
     (("base",), "data_checksum", None),
+    ((), "classes", ()),
     (("training",), "recompute", False),
     (("training",), "compile", False),
     (("fit", "settings"), "compile", False),

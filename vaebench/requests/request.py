@@ -5,7 +5,7 @@ import re
 
 import msgspec
 
-from vaebench.composing.spec import parse
+from vaebench.composing.spec import DataSpec, parse, parse_data
 from vaebench.settings import Scoring, Training
 
 
@@ -43,3 +43,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         names = [choices[slot].name for slot in ("enc", "latent", "prior") if slot in choices]
         data = re.split("[:,]", self.data)[0]
         return f"{'-'.join(filter(None, [data, *names]))}-s{self.seed}-{self.digest}"
+
+
+def data_as_meant(data: str) -> str:
+    """The data that a run asked for, with its split named: folders without a named split were shuffled."""
+    if re.split("[:,]", data)[0].strip() != "folder" or "split" in (spec := parse_data(data)).parameters:
+        return data
+    return str(DataSpec(spec.name, spec.argument, {**spec.parameters, "split": "shuffle"}))

@@ -61,6 +61,7 @@ def record(name: str, prepared: Prepared, trace: DataTrace, outcome: Outcome) ->
         composition=request.compose,
         parts=_parts(composition, code),
         data=_data(request.data, prepared.data, trace),
+        classes=prepared.data.classes,
         training=request.training,
         scoring=request.scoring,
         seed=request.seed,

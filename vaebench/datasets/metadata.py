@@ -1,0 +1,83 @@
+"""What a picture file holds beside its pixels: orientation counts, damage to the rest costs no picture."""
+
+import struct
+import zlib
+from io import BytesIO
+from typing import BinaryIO
+
+from PIL import Image
+
+_ORIENTATION = 274
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_MOST = 2**28
+"""Bytes of the largest file that is read again without its metadata."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+_TIFF = {b"II*\0": "<", b"MM\0*": ">"}
+_PIXEL_TAGS = frozenset(
+    [
+        *(*range(254, 260), 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, *range(322, 326)),
+        *(330, 332, 334, 338, 339, 347, *range(512, 522), *range(529, 533)),
+    ]
+)
+"""The tags of a TIFF that say how its pixels are stored (TIFF 6.0, and 330 and 347 of its supplements)."""
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """How a decoded image is turned to stand upright, by EXIF orientation (TIFF 6.0, tag 274); None: it does.
+
+    Pillow's own ``exif_transpose`` writes the EXIF anew as well, which fails for what a camera wrote wrongly.
+    """
+    try:
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF can make its reader raise anything
+        return None
+
+
+def without_metadata(file: BinaryIO) -> BytesIO | None:
+    """A PNG or a TIFF with nothing left but its pixels and its orientation; None for another format."""
+    file.seek(0)
+    content = file.read(_MOST + 1)
+    if len(content) > _MOST:
+        return None
+    if content.startswith(_PNG):
+        return BytesIO(_bare_png(content))
+    order = _TIFF.get(content[:4])
+    return BytesIO(_bare_tiff(content, order)) if order else None
+
+
+def _bare_png(content: bytes) -> bytes:
+    """The critical chunks as they are, with transparency, and orientation where it is whole."""
+    kept, at = [_PNG], len(_PNG)
+    while at + 12 <= len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        kind, chunk = content[at + 4 : at + 8], content[at:end]
+        whole = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+        critical = not kind[0] & 0x20  # the fifth bit of a chunk's first letter says whether it may be left
+        if critical or kind == b"tRNS" or (kind == b"eXIf" and whole):
+            kept.append(chunk)
+        at = end
+    return b"".join(kept)
+
+
+def _bare_tiff(content: bytes, order: str) -> bytes:
+    """The first directory's entries about other things than pixels become a byte that is 0."""
+    bare = bytearray(content)
+    try:
+        (directory,) = struct.unpack_from(order + "I", bare, 4)
+        (count,) = struct.unpack_from(order + "H", bare, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+            if struct.unpack_from(order + "H", bare, entry)[0] not in _PIXEL_TAGS:
+                struct.pack_into(order + "HII", bare, entry + 2, 1, 1, 0)
+    except struct.error:
+        pass  # the directory is cut off: the decoder will say so
+    return bytes(bare)

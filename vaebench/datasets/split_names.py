@@ -1,0 +1,100 @@
+"""Which split a name tells: ``train``, ``Validation``, ``test2017``, ``seg_test``, ``trainA`` and alike."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+Role = Literal["train", "validation", "test", "evaluation"]
+"""``evaluation`` is the test split or, beside one, the validation split."""
+
+_WORDS: Mapping[str, Role] = {
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "devel", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), "test"),
+    **dict.fromkeys(("eval", "evaluation"), "evaluation"),
+}
+_BESIDE = frozenset(
+    (
+        "set",
+        "sets",
+        "data",
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "photo",
+        "photos",
+        "picture",
+        "pictures",
+        "split",
+    )
+)
+"""Words beside a split's that tell no more."""
+_JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|[\W_]+")
+_TAIL = re.compile("(?:set|data|images|imgs)$")
+_LISTS = frozenset((".txt", ".csv", ".tsv", ".json", ".jsonl", ".lst", ".list", ".parquet"))
+_ASSIGNMENT = frozenset(("split", "splits", "partition", "partitions"))
+
+
+class Told(NamedTuple):
+    """What a name tells of a split."""
+
+    role: Role
+    rest: tuple[str, ...]
+    """Its other words, without numbers and without such as ``set`` and ``images``."""
+
+
+def read_name(name: str) -> Told | None:
+    """What a name tells of a split; None where it has no such word, or words of several splits."""
+    words = _bare_words(name)
+    roles = {_WORDS[word] for word in words if word in _WORDS}
+    if roles == {"train", "validation"}:  # train_val
+        roles = {"train"}
+    if len(roles) != 1:
+        return None
+    rest = tuple(w for w in words if w not in _WORDS and w not in _BESIDE and not w.isdecimal())
+    return Told(roles.pop(), rest)
+
+
+def read_siblings(names: Iterable[str]) -> dict[str, Told]:
+    """Those of the folders in one place that are splits.
+
+    A split's word alone is one. With other words it is one if another split stands beside it with the same
+    words, as ``seg_train`` beside ``seg_test``; ``train_station`` beside ``test_tube`` are two things.
+    """
+    all_told = {name: told for name in names if (told := read_name(name)) is not None}
+    roles: dict[tuple[str, ...], set[Role]] = {}
+    for told in all_told.values():
+        roles.setdefault(told.rest, set()).add(told.role)
+    return {n: told for n, told in all_told.items() if not told.rest or len(roles[told.rest]) > 1}
+
+
+def lists_of_splits(names: Iterable[str]) -> list[str]:
+    """Those of the names that look like lists of splits: ``train.txt`` with ``test.txt``; ``split.csv``."""
+    lists = []
+    roles = set()
+    for name in names:
+        stem, dot, suffix = name.rpartition(".")
+        if dot + suffix.casefold() not in _LISTS:
+            continue
+        if _ASSIGNMENT & set(_words(stem)):
+            return [name]
+        told = read_name(stem)
+        if told is not None and not told.rest:
+            lists.append(name)
+            roles.add(told.role)
+    return lists if len(roles) > 1 else []
+
+
+def says_no_more(name: str) -> bool:
+    """Whether a name has only words that could stand beside any split's, as ``images`` has."""
+    return _BESIDE.issuperset(_bare_words(name))
+
+
+def _bare_words(name: str) -> list[str]:
+    return [_TAIL.sub("", word) or word for word in _words(name)]
+
+
+def _words(name: str) -> list[str]:
+    return _JOINT.sub(" ", unicodedata.normalize("NFC", name)).casefold().split()
