@@ -19,6 +19,7 @@ BELOW_RUN |= {"registry", "requests", "settings", "storage", "training"}
 ALLOWED = {
     "errors": set(),
     "hookspecs": set(),
+    "interrupts": set(),
     "text": set(),
     "noise": set(),
     "settings": set(),
@@ -37,9 +38,9 @@ ALLOWED = {
     "leaderboard": {"errors", "records", "storage"},
     "blocks": BASE,
     **{part: BASE | {"blocks", part} for part in PARTS},
-    "datasets": TEXTS | {"composing", "contracts", "registry"},
+    "datasets": TEXTS | {"composing", "contracts", "registry", "storage"},
     "imports": set(),
-    "training": {"blocks", "contracts", "errors", "model", "noise", "settings", "storage"},
+    "training": {"blocks", "contracts", "errors", "interrupts", "model", "noise", "settings", "storage"},
     "evaluation": BASE
     | TEXTS
     | {"datasets", "model", "records", "registry", "settings", "storage", "training"},
@@ -58,6 +59,7 @@ ALLOWED = {
 LIGHT = (
     "errors",
     "hookspecs",
+    "interrupts",
     "text",
     "registry",
     "settings",

@@ -38,6 +38,7 @@ def test_every_vaebench_command_runs(tmp_path: Path) -> None:
             continue  # needs data that a clone does not have
         if words[1] == "run" and "--resume" not in words:
             words += ["--steps", "2", "--set", "fid_images=40", "--set", "samples=2"]
+            words += ["--set", "fit.steps=2"] if "prior=pixelcnn" in line else []
         command = [sys.executable, "-c", "from vaebench.cli import main; main()", *words[1:]]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

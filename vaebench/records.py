@@ -221,6 +221,9 @@ class Record(_Base, frozen=True, kw_only=True):
     validations: tuple[Validation, ...] = ()
     pictures: Pictures | None = None
     environment: Environment
+    went_on: tuple[str, ...] = ()
+    """From which step training went on on another machine, and what of it was another: the weights are then
+    not those of an uninterrupted run."""
     command: str
     """What reproduces the run."""
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -108,14 +107,11 @@ class Child:
         return self.process.wait()
 
     def ask_to_end(self) -> None:
-        """Interrupt it, as Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
+        """Let it save a checkpoint and end; SIGINT is ignored by what began in a shell's background."""
+        self.process.terminate()
 
     def end(self, deadline: float) -> None:
-        """Wait for it until then (on the monotonic clock), then kill it: a run loses nothing by that.
-
-        A process that was started in a shell's background ignores interruption, and its children with it.
-        """
+        """Wait for it until then (on the monotonic clock), then kill it: its checkpoints stay."""
         try:
             self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:

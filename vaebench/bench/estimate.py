@@ -22,7 +22,6 @@ from torch import Tensor
 from vaebench.bench.plan import Run
 from vaebench.contracts import Scored
 from vaebench.evaluation import scoring
-from vaebench.evaluation.extractors import ExtractorUnavailableError
 from vaebench.evaluation.likelihood import bounds, default_samples
 from vaebench.model import Vae
 from vaebench.registry import Registry
@@ -176,12 +175,12 @@ def _generating(model: Vae, prepared: Prepared, registry: Registry) -> float:
     each = _timed(lambda: scoring.generate(model, few, 0, asked.temperature, asked.score_batch)) / few
     if asked.extractor in (None, "off"):
         return scoring.SHOWN * each
+    images = data.test.images[:256]
     try:
         extractor = registry.resolve("extractor", asked.extractor)(asked.extractor_weights, prepared.device)
-    except ExtractorUnavailableError:
+        feature = _timed(lambda: extractor(images, data.image.levels)) / max(1, len(images))
+    except (Exception, SystemExit):  # FID will be missing, and scoring says why
         return asked.fid_images * each
-    images = data.test.images[:256]
-    feature = _timed(lambda: extractor(images, data.image.levels)) / max(1, len(images))
     return asked.fid_images * each + (asked.fid_images + len(data.train.images)) * feature
 
 

@@ -1,11 +1,13 @@
 """The command line: one thin function per verb; what is heavy is imported inside the verb."""
 
+import contextlib
 import os
 import sys
 
 import click
 
 import vaebench
+from vaebench import interrupts
 from vaebench.cli import bench, board, check, imports, parts, pictures, plugin, rates, refit, runs
 from vaebench.errors import VaebenchError, refused
 
@@ -20,7 +22,8 @@ def group() -> None:
       vaebench list
       vaebench show latent=topdown
 
-    Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 diverged, 4 the run's folder is in use, 5 damaged state.
+    Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 diverged, 4 the run's folder is in use, 5 damaged state,
+    130 interrupted (Ctrl-C), 143 terminated. Training saves a checkpoint before it ends by these two.
     """
 
 
@@ -50,16 +53,19 @@ for command in (
 def main() -> None:
     """Run the command line; every failure that a person can mend is one line on stderr."""
     try:
-        code = group.main(standalone_mode=False)
+        with interrupts.heeded():
+            code = group.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except VaebenchError as error:
         click.echo(f"vaebench: {error}", err=True)
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("vaebench: interrupted", err=True)
-        code = 130
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__ or error if isinstance(error, click.Abort) else error
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo(f"vaebench: {interrupts.line(cause)}", err=True)
+        code = interrupts.exit_code(cause)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

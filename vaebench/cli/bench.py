@@ -116,8 +116,12 @@ def bench(
         _foretell(work, dry_run, as_json)
         return
     display = Display(work)
-    with display:
-        work.go(display.ended)
+    try:
+        with display:
+            work.go(display.ended)
+    except KeyboardInterrupt as error:
+        error.add_note("every run keeps its checkpoints; the same command goes on")
+        raise
     work.regenerate()
     if as_json:
         _echo({"track": said.name, "runs": [_row(s) for s in work.statuses], "cannot_be_run": _refused(work)})
@@ -178,6 +182,6 @@ def _refused(work: "Work") -> list[dict[str, str]]:
 
 
 def _echo(said: Any) -> None:
-    import json
+    from vaebench.storage.strict_json import strict
 
-    click.echo(json.dumps(said, indent=2))
+    click.echo(strict(said, indent=2))

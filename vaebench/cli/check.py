@@ -65,10 +65,10 @@ def check(context: click.Context, what: str, verbose: bool, effort: float, as_js
 
 
 def _as_json(found: "Iterable[Verdict]") -> bool:
-    import msgspec
+    from vaebench.storage.strict_json import strict
 
     every = list(found)
-    click.echo(msgspec.json.format(msgspec.json.encode(every), indent=2))
+    click.echo(strict(every, indent=2))
     return all(verdict.status != "broken" for verdict in every)
 
 

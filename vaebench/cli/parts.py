@@ -1,6 +1,5 @@
 """``vaebench list`` and ``vaebench show``: what there is, and what a part takes."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,9 @@ def list_(kind: str | None, as_json: bool) -> None:
             for r in entries
         ]
         broken = [{"plugin": b.plugin, "package": b.package, "reason": b.reason} for b in known.broken]
-        click.echo(json.dumps({"entries": rows, "broken": broken}, indent=2))
+        from vaebench.storage.strict_json import strict
+
+        click.echo(strict({"entries": rows, "broken": broken}, indent=2))
         return
     table = [(r.entry.kind, r.entry.name, r.entry.summary, f"{r.package} {r.version}") for r in entries]
     widths = [max((len(row[i]) for row in table), default=0) for i in range(4)]
@@ -80,7 +81,9 @@ def list_(kind: str | None, as_json: bool) -> None:
 
 def _list_files(said: dict[str, str], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(said, indent=2))
+        from vaebench.storage.strict_json import strict
+
+        click.echo(strict(said, indent=2))
         return
     for name, summary in said.items():
         click.echo(f"{name.ljust(max(map(len, said)))}  {summary}")
@@ -131,7 +134,9 @@ def show(part: str, data_root: Path | None, as_json: bool) -> None:
     if asked != name:
         about["data"] = _loaded(known, asked, data_root)
     if as_json:
-        click.echo(json.dumps(about, indent=2))
+        from vaebench.storage.strict_json import strict
+
+        click.echo(strict(about, indent=2))
         return
     click.echo(f"{about['kind']} {name}: {about['summary']}\n{about['says']}\n")
     for label in ("package", "target", "paper"):

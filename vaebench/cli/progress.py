@@ -1,6 +1,5 @@
 """How training is shown: a bar on a terminal, plain lines elsewhere, events on request; always on stderr."""
 
-import json
 import math
 import sys
 import time
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from vaebench.contracts import Scored
+from vaebench.storage.strict_json import strict
 
 
 class _Pace:
@@ -148,7 +148,7 @@ class Events(Lines):
             self._tell("count", what=what, done=done, total=total)
 
     def _tell(self, event: str, **fields: object) -> None:
-        print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)
+        print(strict({"event": event, **fields}), file=sys.stderr, flush=True)
 
 
 def reporter(progress: str = "auto") -> Lines:

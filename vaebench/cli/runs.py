@@ -179,6 +179,7 @@ def evaluate(
     from vaebench.requests import recipes
     from vaebench.run import runner
     from vaebench.run.folder import RunFolder
+    from vaebench.storage.strict_json import strict
 
     changes = recipes.scoring_settings(recipes.key_values(settings))
     components = registry.load()
@@ -189,6 +190,6 @@ def evaluate(
     with reporter() as shown:
         scores, _ = scoring.score(model, prepared.data, protocol, components, shown)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(scores), indent=2))
+        click.echo(strict(scores, indent=2))
     else:
         click.echo("\n".join(scores_lines(scores)))

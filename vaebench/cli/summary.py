@@ -48,7 +48,7 @@ def scores_lines(scores: Scores) -> list[str]:
 
 def summary(record: Record, folder: RunFolder) -> str:
     """Scores, cost, where everything is, and what to do next."""
-    spent = record.budget
+    spent, pictures = record.budget, (folder.samples, folder.reconstructions)
     lines = [f"composition  {record.composition}", f"data         {record.data.spec}, seed {record.seed}"]
     if record.data.binarisation:
         lines.append(f"binarised    {record.data.binarisation}")
@@ -65,7 +65,7 @@ def summary(record: Record, folder: RunFolder) -> str:
         f"training     {spent.steps} steps, {spent.images} images in {spent.train_seconds:.1f} s "
         f"({spent.images_per_second:.0f}/s), {spent.parameters} parameters",
         f"record       {folder.record}",
-        f"pictures     {folder.samples}  {folder.reconstructions}",
+        f"pictures     {'  '.join(str(each) for each in pictures if each.exists()) or 'none'}",
         f"leaderboard  vaebench submit {folder.path} && vaebench leaderboard",
     ]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ FID is biased upwards by about a constant over N, so it is given at N and, by a 
 
 import contextlib
 import hashlib
-import os
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from vaebench.contracts import FeatureExtractor
-from vaebench.errors import UsageError
+from vaebench.errors import UsageError, refused
 from vaebench.evaluation.precision import full_precision
 from vaebench.records import Fid
+from vaebench.storage import caches
 from vaebench.storage.files import write_atomic
 
+_LOG = logging.getLogger(__name__)
 MINIMUM = 4
 """Images on either side below which no score has a standard error."""
 SIZES, SHUFFLES = 5, 4
@@ -152,7 +154,7 @@ def _describe(images: Tensor, levels: int, extractor: FeatureExtractor, batch: i
 
 def cache_folder() -> Path:
     """``VAEBENCH_CACHE``, else the user's cache."""
-    return Path(os.environ.get("VAEBENCH_CACHE") or Path.home() / ".cache" / "vaebench")
+    return caches.folder("VAEBENCH_CACHE")
 
 
 def _cache_file(images: Tensor, levels: int, extractor: FeatureExtractor, name: str, seed: int) -> Path:
@@ -180,10 +182,13 @@ def _reference(
     found = _describe(images, levels, extractor, batch, seed)
     if time.monotonic() - start >= WORTH_CACHING:
         tensors = {"mean": found.moments.mean, "covariance": found.moments.covariance, "sample": found.sample}
-        # a full or read-only disk costs the next run its time, this one nothing
-        with contextlib.suppress(OSError):
-            content = safetensors.torch.save(tensors)
+        content = safetensors.torch.save(tensors)
+        try:
             write_atomic(path, hashlib.sha256(content).digest() + content)
+        except OSError as error:  # it costs the next run its time, this one nothing
+            _LOG.warning(
+                "statistics for FID are not kept: %s; VAEBENCH_CACHE names a folder for them", refused(error)
+            )
     return found
 
 

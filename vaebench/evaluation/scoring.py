@@ -1,9 +1,5 @@
 """All that is measured of a trained model on a data set, under one protocol."""
 
-import contextlib
-import math
-from typing import Protocol
-
 import msgspec
 import torch
 from torch import Tensor
@@ -12,7 +8,7 @@ from vaebench import records
 from vaebench.contracts import Dataset, Group
 from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import fid, likelihood
-from vaebench.evaluation.extractors import ExtractorUnavailableError
+from vaebench.evaluation.attempts import Watcher, attempted, finite
 from vaebench.evaluation.histogram import histogram_bits_per_dim
 from vaebench.evaluation.tightness import tightness
 from vaebench.model import Vae
@@ -24,30 +20,26 @@ SHOWN = 64
 """Images that are generated at least: those of a run's picture of samples."""
 
 
-class Watcher(Protocol):
-    """Who is told how scoring goes."""
-
-    def say(self, line: str) -> None: ...
-
-    def count(self, what: str, done: int, total: int) -> None: ...
-
-
 def settle(
     asked: Scoring, data: Dataset, groups: tuple[Group, ...], registry: Registry, device: torch.device
 ) -> Scoring:
     """A protocol with nothing left open, checked before anything is scored.
 
-    K is that of the groups, the extractor the data's own, or ``off`` where none fits them. An extractor whose
-    weights are not at hand is no error: FID will be missing, and say why.
+    K is that of the groups, the extractor the data's own, or ``off`` where none fits them. An extractor that
+    fails, or whose weights are not at hand, is no error: FID will be missing, and say why.
 
     :raises UsageError: for an unknown extractor, or one that is not made for such images
     """
     samples = likelihood.default_samples(groups) if asked.samples is None else asked.samples
     name = asked.extractor or data.extractor or "off"
     if name != "off":
-        with contextlib.suppress(ExtractorUnavailableError):
-            extractor = registry.resolve("extractor", name)(asked.extractor_weights, device)
-            extractor(data.test.images[:1], data.image.levels)
+        made = registry.resolve("extractor", name)
+        try:
+            made(asked.extractor_weights, device)(data.test.images[:1], data.image.levels)
+        except UsageError:
+            raise
+        except (Exception, SystemExit):  # scoring says why; until then there is nothing to score
+            pass
     return msgspec.structs.replace(asked, samples=samples, extractor=name)
 
 
@@ -85,8 +77,10 @@ def generate(
 
 def score(
     model: Vae, data: Dataset, settings: Scoring, registry: Registry, watcher: Watcher
-) -> tuple[records.Scores, Tensor]:
+) -> tuple[records.Scores, Tensor | None]:
     """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated.
+
+    Whatever fails beside the likelihood is missing, and why is told.
 
     Raises DivergedError where the likelihood is not finite.
     """
@@ -103,20 +97,26 @@ def score(
         settings.noise_seed,
         lambda done: watcher.count(what, done, len(test)),
     )
-    if not math.isfinite(likely.nll.nats):
+    if not finite(likely):
         raise DivergedError("the test bound is not finite")
     if settings.follow and any(group.codes is None for group in model.latent.groups):
-        likely = msgspec.structs.replace(likely, tightness=_followed(model, test, settings, watcher))
+        curve = attempted("curve over K", lambda: _followed(model, test, settings, watcher), watcher)
+        if isinstance(curve, records.Tightness) and finite(curve):
+            likely = msgspec.structs.replace(likely, tightness=curve)
     train = seen_train_images(data)
     wanted = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
     watcher.say(f"generating {wanted} images")
-    images = generate(model, wanted, settings.noise_seed, settings.temperature, settings.score_batch)
+    images = attempted(
+        "generated images",
+        lambda: generate(model, wanted, settings.noise_seed, settings.temperature, settings.score_batch),
+        watcher,
+    )
     scores = records.Scores(
         likelihood=likely,
-        fid=_fid(images[: settings.fid_images], train, data, settings, registry, device),
+        fid=_fid(images, train, data, settings, registry, device, watcher),
         histogram_bits_per_dim=histogram_bits_per_dim(train, data.test.images, data.image.levels),
     )
-    return scores, images
+    return scores, None if isinstance(images, records.Missing) else images
 
 
 def _followed(model: Vae, test: Tensor, settings: Scoring, watcher: Watcher) -> records.Tightness:
@@ -135,26 +135,34 @@ def _followed(model: Vae, test: Tensor, settings: Scoring, watcher: Watcher) -> 
 
 
 def _fid(
-    images: Tensor,
+    images: Tensor | records.Missing,
     reference: Tensor,
     data: Dataset,
     settings: Scoring,
     registry: Registry,
     device: torch.device,
+    watcher: Watcher,
 ) -> records.Fid | records.Missing:
     name = settings.extractor
     if name is None or name == "off":
         return records.Missing(why="no feature extractor was asked for, or none fits these data")
-    try:
-        extractor = registry.resolve("extractor", name)(settings.extractor_weights, device)
-        return fid.score(
-            images,
+    if isinstance(images, records.Missing):
+        return records.Missing(why=f"no images could be generated: {images.why}")
+    generated = images[: settings.fid_images]
+
+    def measured() -> records.Fid:
+        found = fid.score(
+            generated,
             reference,
             data.image.levels,
-            extractor,
+            registry.resolve("extractor", name)(settings.extractor_weights, device),
             extractor_name=name,
             reference_name="training split",
             temperature=settings.temperature,
         )
-    except ExtractorUnavailableError as error:
-        return records.Missing(why=str(error))
+        if not finite(found):
+            raise ValueError(f"FID {found.fid}, {found.fid_extrapolated}, KID {found.kid} ± {found.kid_se}")
+        # a record that could not be read again would be lost
+        return msgspec.convert(msgspec.to_builtins(found), records.Fid)
+
+    return attempted("FID", measured, watcher)

@@ -28,6 +28,7 @@ _LATER: tuple[tuple[tuple[str, ...], str, object], ...] = (
     (("data",), "earlier", ()),
     (("base",), "data_checksum", None),
     ((), "classes", ()),
+    ((), "went_on", ()),
     (("training",), "recompute", False),
     (("training",), "compile", False),
     (("fit", "settings"), "compile", False),

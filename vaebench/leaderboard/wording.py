@@ -84,7 +84,7 @@ def _differences(runs: Sequence[Run]) -> list[str]:
 def _flat(run: Run) -> dict[str, str]:
     record = run.record
     settings = {
-        name: json.dumps(value, sort_keys=True)
+        name: json.dumps(value, sort_keys=True, allow_nan=False)
         for name, value in msgspec.structs.asdict(record.training).items()
     }
     for slot, part in record.parts.items():
@@ -92,5 +92,5 @@ def _flat(run: Run) -> dict[str, str]:
         if part.source_sha256 is not None:
             settings[f"{slot} code"] = part.source_sha256[:HASH]
         for name, value in part.parameters.items():
-            settings[f"{slot}.{name}"] = json.dumps(value, sort_keys=True)
+            settings[f"{slot}.{name}"] = json.dumps(value, sort_keys=True, allow_nan=False)
     return settings

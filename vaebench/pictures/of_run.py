@@ -7,6 +7,8 @@ from torch import Tensor
 
 from vaebench import records
 from vaebench.contracts import Dataset
+from vaebench.errors import UsageError
+from vaebench.evaluation.attempts import Watcher, attempted
 from vaebench.evaluation.scoring import SHOWN
 from vaebench.evaluation.subset import spread
 from vaebench.model import Vae
@@ -32,23 +34,37 @@ def reconstructed(model: Vae, data: Dataset, seed: int, rows: int, count: int) -
 
 @dataclass(frozen=True)
 class RunPictures:
-    """PNGs for a run's folder, and small ones for its record."""
+    """PNGs for a run's folder, and small ones for its record; None for what could not be drawn."""
 
-    samples: bytes
-    reconstructions: bytes
-    small: records.Pictures
+    samples: bytes | None
+    reconstructions: bytes | None
+    small: records.Pictures | None
 
 
-def draw_pictures(model: Vae, data: Dataset, images: Tensor, settings: Scoring) -> RunPictures:
-    """The pictures of a trained model.
+def draw_pictures(
+    model: Vae, data: Dataset, images: Tensor | None, settings: Scoring, watcher: Watcher
+) -> RunPictures:
+    """The pictures of a trained model; where one cannot be drawn, the watcher is told why.
 
-    :param images: (N, C, H, W), drawn from the model
+    :param images: (N, C, H, W), drawn from the model; None where none could be
     """
     levels = data.image.levels
-    pair = reconstructed(model, data, settings.noise_seed, settings.score_batch, RECONSTRUCTED)
-    few = spread(len(pair[0]), STRIP)
-    small = records.Pictures(
-        samples=grid_png(images[:STRIP], levels, STRIP),
-        reconstructions=grid_png(torch.cat([each[few].double() for each in pair]), levels, len(few)),
-    )
-    return RunPictures(samples_png(images[:SHOWN], levels), reconstructions_png(*pair, levels), small)
+
+    def samples() -> tuple[bytes, bytes]:
+        if images is None:
+            raise UsageError("no images could be generated")
+        return samples_png(images[:SHOWN], levels), grid_png(images[:STRIP], levels, STRIP)
+
+    def reconstructions() -> tuple[bytes, bytes]:
+        pair = reconstructed(model, data, settings.noise_seed, settings.score_batch, RECONSTRUCTED)
+        few = spread(len(pair[0]), STRIP)
+        row = grid_png(torch.cat([each[few].double() for each in pair]), levels, len(few))
+        return reconstructions_png(*pair, levels), row
+
+    drawn = [
+        attempted("the picture of samples", samples, watcher),
+        attempted("the picture of reconstructions", reconstructions, watcher),
+    ]
+    whole, rows = zip(*((None, None) if isinstance(d, records.Missing) else d for d in drawn), strict=True)
+    small = None if None in rows else records.Pictures(samples=rows[0], reconstructions=rows[1])
+    return RunPictures(*whole, small)

@@ -17,6 +17,7 @@ from vaebench.settings import Training
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
 from vaebench.training.loop import State, state_of
+from vaebench.training.machine import machine_of
 from vaebench.training.prior import PriorFit
 
 FITTING = "fitting the prior"
@@ -29,7 +30,10 @@ def train_rest(job: Job, model: Vae) -> State:
     if folder.rest.is_dir():
         base = job.prepared.request.base
         try:
-            return state_of(checkpoint.load(folder.rest), folder.rest)
+            state = state_of(checkpoint.load(folder.rest), folder.rest)
+            if base is None or not base.frozen:
+                state.go_on(machine_of(job.prepared.device), "from the prior's fit", job.reporter)
+            return state
         except DamagedError as error:
             if base is not None and base.frozen:  # it was never trained here
                 raise

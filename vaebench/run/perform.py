@@ -1,11 +1,13 @@
 """Perform a run in its folder: the one way by which commands and Python start a run and go on with one."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from vaebench import records
+from vaebench.datasets.load import default_root
 from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
 from vaebench.model import Vae
 from vaebench.records import Record
@@ -15,7 +17,7 @@ from vaebench.run import runner, start, trace
 from vaebench.run.fit_prior import take_rest
 from vaebench.run.folder import RunFolder
 from vaebench.run.job import Job
-from vaebench.run.prepare import Prepared, check_trainable, prepare
+from vaebench.run.prepare import Prepared, check_trainable, device_of, prepare
 from vaebench.training.loop import Reporter
 
 
@@ -65,11 +67,24 @@ def _carry_out(job: Job, model: Vae) -> Record:
         return runner.run(job, model)
     except BrokenPipeError:
         raise
-    except OSError as error:
-        folder = job.folder
-        kept = folder.request_file.exists()
-        remedy = f"; what was kept goes on with: vaebench run --resume --out {folder.path}" if kept else ""
-        raise VaebenchError(f"{refused(error)}{remedy}") from None
+    except (OSError, KeyboardInterrupt) as error:
+        kept = job.folder.request_file.exists()
+        remedy = f"what was kept goes on with: {_resume(job)}" if kept else ""
+        if isinstance(error, OSError):
+            raise VaebenchError("; ".join(filter(None, [refused(error), remedy]))) from None
+        if remedy:
+            error.add_note(remedy)
+        raise
+
+
+def _resume(job: Job) -> str:
+    """The command that goes on with a run, on its device and from the folder of data sets where it began."""
+    words = ["vaebench", "run", "--resume", "--out", str(job.folder.path)]
+    if job.prepared.device != device_of("auto"):
+        words += ["--device", job.prepared.device.type]
+    if job.prepared.root != default_root():
+        words += ["--data-root", str(job.prepared.root)]
+    return shlex.join(words)
 
 
 def _trace(folder: RunFolder, base: RunFolder | None, prepared: Prepared, place: Place) -> trace.DataTrace:

@@ -80,6 +80,7 @@ def record(name: str, prepared: Prepared, trace: DataTrace, outcome: Outcome) ->
         ),
         pictures=outcome.pictures,
         environment=_environment(prepared.device),
+        went_on=(*state.changes, *(f"fit, {change}" for change in (fit.changes if fit else ()))),
         command=command(request),
     )
 

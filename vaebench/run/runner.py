@@ -4,8 +4,6 @@ import contextlib
 import time
 from pathlib import Path
 
-import msgspec
-
 from vaebench import records
 from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import scoring
@@ -22,6 +20,7 @@ from vaebench.run.record import Outcome, record
 from vaebench.run.train import begin, train
 from vaebench.storage.files import write_atomic
 from vaebench.storage.seal import seal
+from vaebench.storage.strict_json import strict
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint
 from vaebench.training.loop import State
@@ -44,7 +43,7 @@ def run(job: Job, model: Vae) -> Record:
         checkpoint.save(folder.weights, Checkpoint({"model": model.state_dict()}, steps))
         _score(job, model.eval(), outcome)
     history = {"training": state.history, "fit": fit.history if fit else []}
-    write_atomic(folder.history, msgspec.json.encode(history) + b"\n")
+    write_atomic(folder.history, f"{strict(history)}\n".encode())
     done = record(folder.path.name, prepared, job.trace, outcome)
     write_atomic(folder.record, seal(records.to_json(done)))
     if done.scores is None:
@@ -72,9 +71,10 @@ def _score(job: Job, model: Vae, outcome: Outcome) -> None:
     began = time.monotonic()
     with contextlib.suppress(DivergedError):
         scores, images = scoring.score(model, prepared.data, protocol, prepared.registry, job.reporter)
-        drawn = draw_pictures(model, prepared.data, images, protocol)
-        write_atomic(folder.samples, drawn.samples)
-        write_atomic(folder.reconstructions, drawn.reconstructions)
+        drawn = draw_pictures(model, prepared.data, images, protocol, job.reporter)
+        for path, png in ((folder.samples, drawn.samples), (folder.reconstructions, drawn.reconstructions)):
+            if png is not None:
+                write_atomic(path, png)
         outcome.scores, outcome.pictures = scores, drawn.small
         outcome.weights_sha256 = checkpoint.weights_sha256(model.state_dict())
     outcome.score_seconds = time.monotonic() - began

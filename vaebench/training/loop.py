@@ -3,7 +3,8 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
@@ -16,11 +17,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vaebench.blocks.compiled import compiling
 from vaebench.contracts import Progress, Scored
 from vaebench.errors import DamagedError
+from vaebench.interrupts import Interrupted, held_back
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise, derived_seed
 from vaebench.settings import Training
 from vaebench.training import optimise
 from vaebench.training.checkpoint import Checkpoint, Store
+from vaebench.training.machine import Machine, changes, machine_of
 from vaebench.training.prior import PriorFit
 from vaebench.training.stream import Stream
 
@@ -60,6 +63,19 @@ class State:
     data: str | None = None
     """The checksum of the data; None: not known."""
     history: list[dict[str, float]] = field(default_factory=list)
+    owes_validation: bool = False
+    """Whether training stopped after a step that is to be validated, and before it was."""
+    machine: dict[str, str] | None = None
+    """What decides the rounding where it trains; None: not known."""
+    changes: list[str] = field(default_factory=list)
+    """What of that was another when training went on: the weights are no uninterrupted run's."""
+
+    def go_on(self, machine: dict[str, str], where: str, reporter: Reporter) -> None:
+        """Remember the machine that training goes on with, and say where it is another."""
+        if changed := changes(self.machine, machine):
+            self.changes.append(f"{where}: {changed}")
+            reporter.say(f"{self.changes[-1]}; so the weights will not be those of an uninterrupted run")
+        self.machine = machine
 
 
 def state_of(checkpoint: Checkpoint, folder: Path) -> State:
@@ -102,22 +118,32 @@ class Trainer(Generic[M]):
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
         )
         self.best: dict[str, Tensor] | None = None
-        self.state = State()
         self._told = False
         """Whether it was said that nothing is compiled."""
         self.device = stream.images.device
+        self.state = State(machine=machine_of(self.device))
+        self._whole = True
+        """Whether weights and state are those after the same step."""
+        self._saved = 0
+        """The step of the newest checkpoint."""
 
     @property
     def scored_model(self) -> M:
         """The model whose weights count: the average where there is one."""
         return cast(M, self.average.module) if self.average else self.model
 
-    def restore(self) -> None:
-        """Go on from the newest whole checkpoint, if there is one."""
+    def restore(self, machine: Machine | None = None) -> None:
+        """Go on from the newest whole checkpoint, if there is one.
+
+        :param machine: what trained that which this training begins with, where that is known
+        """
         checkpoint, wrong = self.store.latest()
         for line in wrong:
             self.reporter.say(f"{line}; an older checkpoint is used")
+        now = machine_of(self.device)
         if checkpoint is None:
+            self.state.machine = dict(machine or now)
+            self.state.go_on(now, "from its start", self.reporter)
             return
         self.state = state_of(checkpoint, self.store.folder)
         try:
@@ -129,6 +155,9 @@ class Trainer(Generic[M]):
             raise DamagedError(f"{self.store.folder} holds the checkpoints of another composition") from None
         if "best" in checkpoint.tensors:
             self.best = {k: t.to(self.device) for k, t in checkpoint.tensors["best"].items()}
+        self._saved = self.state.step
+        if self.state.stopped == "no":
+            self.state.go_on(now, f"from step {self.state.step}", self.reporter)
 
     def save(self) -> None:
         """Write a checkpoint of this step."""
@@ -141,34 +170,69 @@ class Trainer(Generic[M]):
         if self.best is not None:
             tensors["best"] = self.best
         self.store.save(self.state.step, Checkpoint(tensors, asdict(self.state)))
+        self._saved = self.state.step
 
     def run(self) -> State:
-        """Train to the end of the budget, of patience, or of the finite numbers; returns the final state."""
+        """Train to the end of the budget, of patience, or of the finite numbers; returns the final state.
+
+        A signal to end, or that nobody listens any more, is raised once a checkpoint of the last step is
+        saved (``vaebench.interrupts``).
+        """
+        try:
+            self._train()
+        except (Interrupted, BrokenPipeError) as error:
+            self._save_where_it_ends(error)
+            raise
+        return self.state
+
+    def _train(self) -> None:
         state, settings = self.state, self.settings
         self.model.train()
         self.reporter.start(state.step, self.total, self.model.image.dims, state.step * settings.batch)
-        per_validation = settings.validate * len(self.stream.images) / settings.batch
         began = saved = time.monotonic()
         already = state.seconds
         while state.stopped == "no":
-            loss, scored = self._step()
-            state.seconds = already + time.monotonic() - began
-            self.reporter.step(state.step, state.step * settings.batch, loss, scored)
-            done = state.step >= self.total
-            if state.skipped_in_a_row >= settings.skip_limit:
-                state.stopped = "diverged"
-                break  # the last good checkpoint stays the newest
-            due = per_validation and int(state.step / per_validation) > int((state.step - 1) / per_validation)
-            if self.bound and (due or done):
+            if state.step < self.total and not state.owes_validation:
+                with self._indivisible():
+                    loss, scored = self._step()
+                    state.seconds = already + time.monotonic() - began
+                    state.owes_validation = self._validation_is_due()
+                    if state.skipped_in_a_row >= settings.skip_limit:
+                        state.stopped = "diverged"
+                self.reporter.step(state.step, state.step * settings.batch, loss, scored)
+            if self.bound and state.owes_validation and state.stopped == "no":
                 self._validate(self.bound)
             if state.stopped == "diverged":
-                break
-            if done and state.stopped == "no":
+                break  # the last good checkpoint stays the newest
+            if state.step >= self.total and state.stopped == "no":
                 state.stopped = "budget"
             if state.stopped != "no" or time.monotonic() - saved > settings.checkpoint:
                 self.save()
                 saved = time.monotonic()
-        return state
+
+    @contextmanager
+    def _indivisible(self) -> Iterator[None]:
+        """Hold a signal back meanwhile; what ends within is no state to be saved."""
+        with held_back():
+            self._whole = False
+            yield
+            self._whole = True
+
+    def _save_where_it_ends(self, error: BaseException) -> None:
+        """Keep what was trained, unless it is no step's whole or has diverged, and note that."""
+        state = self.state
+        if not self._whole or state.stopped == "diverged":
+            return
+        if state.step > self._saved:
+            self.save()
+        if state.step:
+            error.add_note(f"the checkpoint of step {state.step} is saved")
+
+    def _validation_is_due(self) -> bool:
+        step, per_validation = self.state.step, self.settings.validate * len(self.stream.images)
+        per_validation /= self.settings.batch
+        due = per_validation and int(step / per_validation) > int((step - 1) / per_validation)
+        return self.bound is not None and (bool(due) or step >= self.total)
 
     def _step(self) -> tuple[Tensor, Scored]:
         """One optimiser step, or a skipped one."""
@@ -217,16 +281,24 @@ class Trainer(Generic[M]):
         model.eval()
         nats = bound(model)
         model.train(training)
-        if not math.isfinite(nats):
-            state.stopped = "diverged"
-            return
         best = state.best_nats is None or nats < state.best_nats
-        state.history.append({"step": state.step, "seconds": state.seconds, "nats": nats})
+        with self._indivisible():
+            state.owes_validation = False
+            if not math.isfinite(nats):
+                state.stopped = "diverged"
+                return
+            state.history.append({"step": state.step, "seconds": state.seconds, "nats": nats})
+            self._compare(nats, best)
         self.reporter.validated(state.step, nats, best)
+
+    def _compare(self, nats: float, best: bool) -> None:
+        """Keep the best weights, and count how often they were not bettered."""
+        state = self.state
         if best:
             state.best_nats, state.best_step, state.worse_in_a_row = nats, state.step, 0
             if self.settings.keep_best:
-                self.best = copy.deepcopy({k: t.detach() for k, t in model.state_dict().items()})
+                weights = self.scored_model.state_dict()
+                self.best = copy.deepcopy({k: t.detach() for k, t in weights.items()})
             return
         state.worse_in_a_row += 1
         if self.settings.patience and state.worse_in_a_row >= self.settings.patience:

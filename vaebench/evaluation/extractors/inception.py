@@ -1,6 +1,7 @@
 """Inception v3 as the field's FID uses it: 2,048 pooled features (Heusel et al. 2017), by torch-fidelity."""
 
 import io
+import logging
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
@@ -9,20 +10,23 @@ import torch
 from torch import Tensor
 from torch.hub import get_dir
 
-from vaebench.errors import UsageError
+from vaebench.errors import UsageError, refused
 from vaebench.evaluation.extractors import ExtractorUnavailableError, checked, verified
+from vaebench.storage import caches
 from vaebench.storage.files import write_atomic
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 FEATURES = "2048"
+_LOG = logging.getLogger(__name__)
 PATIENCE = 30.0
 """Seconds without an answer after which a download is given up."""
 
 
 def cached() -> Path:
-    """Where torch.hub, and so torch-fidelity itself, keeps the weights."""
-    return Path(get_dir()) / "checkpoints" / URL.rpartition("/")[2]
+    """Where torch.hub, and so torch-fidelity itself, keeps the weights: nowhere without a home folder."""
+    kept = Path(get_dir())
+    return (caches.NOWHERE if kept.parts[0] == "~" else kept) / "checkpoints" / URL.rpartition("/")[2]
 
 
 def _fetched() -> bytes:
@@ -33,12 +37,16 @@ def _fetched() -> bytes:
     try:
         with urlopen(URL, timeout=PATIENCE) as answer:
             content = checked(answer.read(), URL, SHA256, "inception")
-        write_atomic(path, content)
     except (OSError, HTTPException) as error:
+        place = "" if path.is_relative_to(caches.NOWHERE) else f"put {URL} at {path}, or "
         raise ExtractorUnavailableError(
-            f"weights of extractor inception could not be fetched ({error}): put {URL} at {path}, "
-            "or name the file with --set extractor_weights=PATH"
+            f"weights of extractor inception could not be fetched ({error}): {place}"
+            "name the file with --set extractor_weights=PATH"
         ) from None
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        _LOG.warning("weights of extractor inception are not kept: %s", refused(error))
     return content
 
 
