@@ -22,7 +22,7 @@ ALLOWED = {
     "interrupts": set(),
     "text": set(),
     "noise": set(),
-    "settings": set(),
+    "settings": {"storage"},
     "maths": set(),
     "storage": TEXTS,
     "builtins": {"hookspecs"},
@@ -35,12 +35,12 @@ ALLOWED = {
     "model": {"contracts", "distributions", "noise"},
     "composing": TEXTS | {"contracts", "model", "registry", "settings"},
     "requests": TEXTS | {"composing", "registry", "settings", "storage"},
-    "leaderboard": {"errors", "records", "storage"},
+    "leaderboard": {"composing", "errors", "records", "settings", "storage"},
     "blocks": BASE,
     **{part: BASE | {"blocks", part} for part in PARTS},
     "datasets": TEXTS | {"composing", "contracts", "registry", "storage"},
     "imports": set(),
-    "training": {"blocks", "contracts", "errors", "interrupts", "model", "noise", "settings", "storage"},
+    "training": BASE | {"blocks", "interrupts", "model", "settings", "storage"},
     "evaluation": BASE
     | TEXTS
     | {"datasets", "model", "records", "registry", "settings", "storage", "training"},
@@ -68,6 +68,7 @@ LIGHT = (
     "composing/parameters",
     "composing/sources",
     "requests",
+    "run/events",
     "run/folder",
     "storage",
 )

@@ -41,6 +41,24 @@ import pluggy
 GROUP = "vaebench"
 INTERFACE = 1
 """Version of the hooks below and of ``vaebench.contracts``; a change that breaks plugins raises it."""
+SHARED = (
+    "vaebench.composing.parameters",
+    "vaebench.contracts",
+    "vaebench.distributions",
+    "vaebench.errors",
+    "vaebench.hookspecs",
+    "vaebench.images",
+    "vaebench.noise",
+    "vaebench.registry",
+    "vaebench.storage",
+    "vaebench.terms",
+    "vaebench.text",
+)
+"""The interface that every part shares: modules, and packages with all that they hold.
+
+No part's code hash covers them (``vaebench.composing.sources``); it covers all else of its own package that a
+part imports.
+"""
 COMPONENT_KINDS = ("encoder", "latent", "prior", "decoder", "likelihood", "objective", "extractor")
 KINDS = (*COMPONENT_KINDS, "dataset")
 

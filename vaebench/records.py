@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from vaebench.errors import DamagedError
 from vaebench.settings import Scoring, Training
+from vaebench.storage.later import EVERY, content, decode, later
 from vaebench.storage.seal import unseal
 
 VERSION: Literal[1] = 1
@@ -17,7 +18,10 @@ Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Unknown fields are refused: a record that says more than this version knows is not this version's."""
+    """Unknown fields are refused: a record that says more than this version knows is not this version's.
+
+    A new field is marked with ``vaebench.storage.later``, so that older records keep their names.
+    """
 
 
 class PartOrigin(_Base, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,7 +32,7 @@ class PartOrigin(_Base, frozen=True, kw_only=True, omit_defaults=True):
     package_version: str
     parameters: dict[str, Any]
     """Every parameter, defaults included."""
-    source_sha256: Sha256 | None = None
+    source_sha256: Annotated[Sha256 | None, later(None, since=3)] = None
     """Of the code that it ran (``vaebench.composing.sources``)."""
 
 
@@ -46,7 +50,7 @@ class Data(_Base, frozen=True, kw_only=True):
     test: int
     checksum: Sha256
     binarisation: str | None = None
-    earlier: tuple[Sha256, ...] = ()
+    earlier: Annotated[tuple[Sha256, ...], later((), since=6)] = ()
     """Checksums of other data on which the run was trained before it went on with these."""
 
 
@@ -88,9 +92,9 @@ class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
     active_units: dict[str, int]
     """Group -> units whose posterior mean has variance over images above 0.01; live codes for codes."""
     units: dict[str, int]
-    perplexity: dict[str, float] = msgspec.field(default_factory=dict)
+    perplexity: Annotated[dict[str, float], later({}, since=2)] = msgspec.field(default_factory=dict)
     """Group of codes -> exp of the entropy of its codes' use over the test images and places: 1 to K."""
-    tightness: Tightness | None = None
+    tightness: Annotated[Tightness | None, later(None, since=3)] = None
     """None where it was not asked for, or K changes nothing."""
 
 
@@ -163,7 +167,7 @@ class Base(_Base, frozen=True, kw_only=True):
     command: str
     frozen: bool
     """Only the prior was fitted anew."""
-    data_checksum: Sha256 | None = None
+    data_checksum: Annotated[Sha256 | None, later(None, since=6)] = None
     """The checksum of the data on which those weights were trained; None where it is not known."""
 
 
@@ -206,7 +210,7 @@ class Record(_Base, frozen=True, kw_only=True):
     """Canonical spec: the identity of what was run."""
     parts: dict[str, PartOrigin]
     data: Data
-    classes: tuple[str, ...] = ()
+    classes: Annotated[tuple[str, ...], later((), since=6)] = ()
     """The names of the data's classes, by number, where they have names."""
     training: Training
     scoring: Scoring
@@ -214,14 +218,14 @@ class Record(_Base, frozen=True, kw_only=True):
     scores: Scores | None
     """None where the run diverged."""
     budget: Budget
-    fit: Fit | None = None
-    base: Base | None = None
+    fit: Annotated[Fit | None, later(None, since=1)] = None
+    base: Annotated[Base | None, later(None, since=1)] = None
     weights_sha256: Sha256 | None = None
     """Of the weights that were scored."""
-    validations: tuple[Validation, ...] = ()
-    pictures: Pictures | None = None
+    validations: Annotated[tuple[Validation, ...], later((), since=3)] = ()
+    pictures: Annotated[Pictures | None, later(None, since=3)] = None
     environment: Environment
-    went_on: tuple[str, ...] = ()
+    went_on: Annotated[tuple[str, ...], later((), since=6)] = ()
     """From which step training went on on another machine, and what of it was another: the weights are then
     not those of an uninterrupted run."""
     command: str
@@ -230,14 +234,14 @@ class Record(_Base, frozen=True, kw_only=True):
 
 def to_json(record: Record) -> bytes:
     """Indented JSON, keys in the order above; raises ValueError for NaN and infinities, which JSON lacks."""
-    text = json.dumps(msgspec.to_builtins(record), allow_nan=False, ensure_ascii=False, indent=2)
+    text = json.dumps(content(record, EVERY), allow_nan=False, ensure_ascii=False, indent=2)
     return text.encode() + b"\n"
 
 
 def from_json(text: bytes, source: Path | str) -> Record:
     """The record in ``text``; raises DamagedError, naming ``source``, if it is not one of this version."""
     try:
-        return msgspec.json.decode(text, type=Record)
+        return decode(text, Record)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedError(f"{source} is not a record of version {VERSION}: {error}") from None
 

@@ -1,9 +1,14 @@
-"""Settings of training and of scoring: frozen, with a range and a meaning for each, all in the record."""
+"""Settings of training and of scoring: frozen, with a range and a meaning for each, all in the record.
+
+A new setting is marked with ``later``: what its absence means in the records and runs that are there.
+"""
 
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from vaebench.storage.later import later
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +45,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ema: Annotated[
         float, Meta(ge=0, lt=1, description="decay of the weight average that is scored; 0 is off")
     ] = 0.99
+    ema_warmup: Annotated[
+        bool,
+        Meta(description="the average's decay rises, (1 + t) / (10 + t) after t updates, up to ema"),
+        later(False, since=5),
+    ] = True
     precision: Annotated[Literal["float32", "bf16"], Meta(description="networks' arithmetic in training")] = (
         "float32"
     )
@@ -52,11 +62,14 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     checkpoint: Annotated[float, Meta(gt=0, description="seconds between checkpoints")] = 60.0
     recompute: Annotated[
-        bool, Meta(description="compute activations again for the gradient: less memory, more time")
+        bool,
+        Meta(description="compute activations again for the gradient: less memory, more time"),
+        later(False, since=1),
     ] = False
     compile: Annotated[
         bool,
         Meta(description="compile deep networks' blocks: minutes at first, then faster steps"),
+        later(False, since=4),
     ] = False
     shift: (
         Annotated[float, Meta(description="the encoder sees (x - shift) / scale; default: -1 to 1")] | None
@@ -77,9 +90,13 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     score_batch: Annotated[int, Meta(ge=1, description="rows (images x samples) per scoring step")] = 2000
     noise_seed: Annotated[int, Meta(ge=0, le=2**62, description="seed of scoring's and sampling's noise")] = 0
     follow: Annotated[
-        int, Meta(ge=0, description="follow the bound up to this K on a few images; 0 is off")
+        int,
+        Meta(ge=0, description="follow the bound up to this K on a few images; 0 is off"),
+        later(0, since=3),
     ] = 0
-    follow_images: Annotated[int, Meta(ge=2, description="images, spread over the split, for follow")] = 50
+    follow_images: Annotated[
+        int, Meta(ge=2, description="images, spread over the split, for follow"), later(50, since=3)
+    ] = 50
     extractor: (
         Annotated[str, Meta(description="feature extractor of FID and KID; default: the data's; off: skip")]
         | None

@@ -26,12 +26,15 @@ from tests.bench.tiny import (
     states,
 )
 from tests.command import call
+from vaebench import records
 from vaebench.bench.children import Child, Status, command
 from vaebench.errors import InUseError
-from vaebench.run.fit_prior import FITTING
+from vaebench.run import events
 from vaebench.run.folder import RunFolder
 
-EVENTS = st.sampled_from(["start", "step", "count", "say", "validated", "other"])
+EVENTS = st.sampled_from(
+    ["start", "step", "count", "say", "validated", "phase", "checkpoint", "end", "other"]
+)
 
 FIELDS = st.dictionaries(
     st.sampled_from(["step", "total", "done", "what", "line"]), st.none() | st.integers()
@@ -57,19 +60,19 @@ def test_the_last_words_of_a_child_are_kept(words: str) -> None:
     assert (status.line, status.at) == (f"vaebench: {words}".strip(), 7)
 
 
-SAID = st.builds(lambda words: {"event": "say", "line": words}, st.text())
+SAID = st.builds(events.Say, st.text() | st.just(f"{events.FITTING} to the rest"))
 
 
-@given(st.lists(SAID), st.booleans(), st.lists(SAID))
-def test_what_a_run_says_is_no_phase_but_that_a_prior_is_fitted(
-    before: list[dict[str, str]], fits: bool, after: list[dict[str, str]]
+@given(st.lists(SAID), st.sampled_from([events.TRAINING, events.FITTING]), st.lists(SAID))
+def test_what_a_run_says_is_no_phase_whatever_its_words(
+    before: list[events.Say], phase: events.Name, after: list[events.Say]
 ) -> None:
-    status = Status(None)  # type: ignore[arg-type]
-    fitting = [{"event": "say", "line": f"{FITTING} to the rest"}] if fits else []
-    started = {"event": "start", "step": 2, "total": 9}
-    for event in [*fitting, *before, started, *after, {"event": "step", "step": 3}]:
-        status.tell(json.dumps(event))
-    assert (status.phase, status.at, status.of) == (FITTING if fits else "training", 3, 9)
+    status = Status(None, line="words")  # type: ignore[arg-type]
+    started = events.Start(2, 9)
+    for event in [events.Phase(phase), *before, started, *after, events.Step(3)]:
+        status.tell(events.encode(event))
+    assert (status.phase, status.at, status.of, status.resumed_at) == (phase, 3, 9, 2)
+    assert status.line == "words"
 
 
 def test_events_of_a_run_tell_how_it_stands(
@@ -78,15 +81,23 @@ def test_events_of_a_run_tell_how_it_stands(
     (run, _) = planned(tmp_path, TRACK.replace(TINY, CODED)).runs
     monkeypatch.setattr("vaebench.cli.progress.Events.every", 0.0)
     assert call(*command(run, None, "cpu")[1:], "--progress", "json") == 0
-    status, phases = Status(run), []
+    status, phases, told = Status(run), [], []
     for line in capsys.readouterr().err.splitlines():
-        assert json.loads(line)["event"] in ("say", "start", "step", "validated", "count")
+        event = events.decode(line)
+        assert event is not None
+        told.append(event)
         status.tell(line)
         phases.append((status.phase, status.at, status.of))
     assert ("training", 4, 4) in phases
     assert ("fitting the prior", 2, 2) in phases
     assert ("scoring with K=1", 360, 360) in phases
     assert status.line == ""
+    names = [event.phase for event in told if isinstance(event, events.Phase)]
+    assert names == [events.TRAINING, events.FITTING, events.SCORING]
+    assert [event.step for event in told if isinstance(event, events.Saved)] == [4, 2]
+    record = records.read(run.folder / "record.json")
+    assert record.scores is not None
+    assert told[-1] == events.End("ok", record.scores.likelihood.nll.bits_per_dim)
 
 
 @contextmanager

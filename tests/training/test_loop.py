@@ -49,6 +49,15 @@ class Silent:
     def count(self, what: str, done: int, total: int) -> None:
         pass
 
+    def phase(self, name: str) -> None:
+        pass
+
+    def saved(self, step: int) -> None:
+        pass
+
+    def ended(self, status: str, bits_per_dim: float | None) -> None:
+        pass
+
 
 class Counting(Part):
     """Counts the steps that were taken, and holds a statistic that only ``after_step`` may commit."""
@@ -91,6 +100,7 @@ def trainer(
 @pytest.mark.parametrize(
     ("optimiser", "ema", "keep_best", "stop_at"),
     [
+        ("adamw", 0.4, False, 3),
         ("adamw", 0.9, True, 5),
         ("adamw", 0.0, False, 1),
         ("adam", 0.0, True, 11),
@@ -210,16 +220,18 @@ def test_a_bound_that_is_not_finite_is_divergence(tmp_path: Path) -> None:
     assert sick.run().stopped == "diverged"
 
 
-def test_ema_is_its_formula(tmp_path: Path) -> None:
-    settings = Training(batch=5, ema=0.8, validate=0, keep_best=False, lr=0.05)
-    one = trainer(tmp_path, settings, total=4)
+@pytest.mark.parametrize("warmup", [False, True])
+def test_ema_is_its_formula(tmp_path: Path, warmup: bool) -> None:
+    settings = Training(batch=5, ema=0.3, ema_warmup=warmup, validate=0, keep_best=False, lr=0.05)
+    one = trainer(tmp_path, settings, total=6)
     seen: list[Tensor] = []
     step = one.rule.step
     one.rule.step = lambda: (step(), seen.append(next(one.model.parameters()).detach().clone()))  # type: ignore[assignment,return-value,func-returns-value]
     one.run()
     expected = seen[0]
-    for w in seen[1:]:
-        expected = 0.8 * expected + 0.2 * w
+    for t, w in enumerate(seen[1:], 1):
+        kept = min(0.3, (1 + t) / (10 + t)) if warmup else 0.3
+        expected = kept * expected + (1 - kept) * w
     assert torch.allclose(next(one.scored_model.parameters()), expected, rtol=1e-6)
 
 

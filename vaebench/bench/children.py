@@ -1,20 +1,18 @@
 """A run as a process of its own: its command, what it tells of its progress, and how it ended."""
 
-import json
 import os
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vaebench.bench.plan import Run
 from vaebench.records import Record
+from vaebench.run import events
 from vaebench.run import record as recording
-from vaebench.run.fit_prior import FITTING
 
 State = Literal["missing", "running", "done", "skipped", "diverged", "failed"]
 
@@ -37,8 +35,6 @@ class Status:
     """Spent in this call, once it has ended."""
     line: str = field(default="", repr=False)
     """The last line that it said: why it failed, where it did."""
-    _fits: bool = field(default=False, repr=False)
-    """Whether what it trains is a prior that is fitted to the rest."""
 
     @property
     def spent(self) -> float:
@@ -47,23 +43,17 @@ class Status:
 
     def tell(self, line: str) -> None:
         """Take in a line of the child's stderr: an event of ``--progress json``, or words."""
-        try:
-            self._event(json.loads(line))
-        except (ValueError, TypeError, KeyError):
-            self.line = line.strip() or self.line
-
-    def _event(self, event: Mapping[str, Any]) -> None:
-        match event["event"]:
-            case "start":
-                self.phase = FITTING if self._fits else "training"
-                self.at = self.resumed_at = int(event["step"])
-                self.of = int(event["total"])
-            case "step":
-                self.at = int(event["step"])
-            case "count":
-                self.phase, self.at, self.of = str(event["what"]), int(event["done"]), int(event["total"])
-            case "say":
-                self._fits |= str(event["line"]).startswith(FITTING)
+        match events.decode(line):
+            case events.Phase(phase=name):
+                self.phase, self.at, self.of = name, 0, 0
+            case events.Start(step=step, total=total):
+                self.at, self.of, self.resumed_at = step, total, step
+            case events.Step(step=step):
+                self.at = step
+            case events.Count(what=what, done=done, total=total):
+                self.phase, self.at, self.of = what, done, total
+            case None if not events.is_event(line):
+                self.line = line.strip() or self.line
 
 
 def command(run: Run, data_root: Path | None, device: str) -> list[str]:

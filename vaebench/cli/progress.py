@@ -4,14 +4,14 @@ import math
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from vaebench.contracts import Scored
-from vaebench.storage.strict_json import strict
+from vaebench.run import events
 
 
 class _Pace:
@@ -75,6 +75,15 @@ class Lines:
             self.pace.rate(done)
             self.say(f"{what}  {done}/{total}")
 
+    def phase(self, name: events.Name) -> None:
+        pass
+
+    def saved(self, step: int) -> None:
+        pass
+
+    def ended(self, status: Literal["ok", "diverged"], bits_per_dim: float | None) -> None:
+        pass
+
 
 class Bar(Lines):
     """A live bar with loss, bits/dim and images per second."""
@@ -122,33 +131,40 @@ class Bar(Lines):
 
 
 class Events(Lines):
-    """One JSON object a line, for a program that watches."""
+    """One JSON object a line, for a program that watches: ``vaebench.run.events``."""
 
     every = 0.5
 
     def say(self, line: str) -> None:
-        self._tell("say", line=line)
+        self._tell(events.Say(line))
+
+    def phase(self, name: events.Name) -> None:
+        self._tell(events.Phase(name))
 
     def start(self, step: int, total: int, dims: int, images: int) -> None:
         super().start(step, total, dims, images)
-        self._tell("start", step=step, total=total)
+        self._tell(events.Start(step, total))
 
     def step(self, step: int, images: int, loss: Tensor, scored: Scored) -> None:
         if self.pace.due(self.every):
-            rate = self.pace.rate(images)
-            self._tell("step", step=step, total=self.total, loss=loss.item(), images_per_second=rate)
+            self._tell(events.Step(step, self.total, loss.item(), self.pace.rate(images)))
 
     def validated(self, step: int, nats: float, best: bool) -> None:
-        bits = nats / (self.dims * math.log(2))
-        self._tell("validated", step=step, total=self.total, bits_per_dim=bits, best=best)
+        self._tell(events.Validated(step, self.total, nats / (self.dims * math.log(2)), best))
+
+    def saved(self, step: int) -> None:
+        self._tell(events.Saved(step))
 
     def count(self, what: str, done: int, total: int) -> None:
         if self.pace.due(self.every):
             self.pace.rate(done)
-            self._tell("count", what=what, done=done, total=total)
+            self._tell(events.Count(what, done, total))
 
-    def _tell(self, event: str, **fields: object) -> None:
-        print(strict({"event": event, **fields}), file=sys.stderr, flush=True)
+    def ended(self, status: Literal["ok", "diverged"], bits_per_dim: float | None) -> None:
+        self._tell(events.End(status, bits_per_dim))
+
+    def _tell(self, event: events.Event) -> None:
+        print(events.encode(event), file=sys.stderr, flush=True)
 
 
 def reporter(progress: str = "auto") -> Lines:

@@ -1,54 +1,96 @@
 """A hash of the code that a part runs, read from its files; nothing is imported.
 
-It covers the part's own module and whatever that imports of its own package, however indirectly; of vaebench
-only what lies in a room (``vaebench.blocks.gated``), not the interface that all parts share
-(``vaebench.contracts``), which the version tells of. Comments, docstrings and blank lines do not count, so
-that the hash changes where numbers could.
+It covers the part's own module and whatever that imports of its own package, however indirectly, but not the
+interface that all parts share: the modules of ``vaebench.hookspecs.SHARED``, which the version tells of.
+
+What counts is the program that the files hold, as its syntax tree, so that the hash changes where numbers
+could. These do not count: formatting; comments and docstrings; the order of imports; what only a type checker
+reads (``if TYPE_CHECKING``, the type that a function returns); the words of an error and of
+``Meta(description=...)``; and where a module of the own package or of the interface lies, as long as what it
+defines keeps its name.
 """
 
 import ast
 import hashlib
-import io
-import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from vaebench.composing.slots import SLOTS
+from vaebench.hookspecs import SHARED
 from vaebench.registry import Registry
 
 _OWN = "vaebench"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A module's program."""
+
+    name: str
+    package: str
+    tree: ast.Module
+
+    def imports(self) -> Collection[str]:
+        """Names of all that it may import, inside functions too; ``a.b`` for ``from a import b`` too."""
+        found = set()
+        for node in ast.walk(self.tree):
+            for base, name, _ in _imported(node, self.package):
+                found |= {base, f"{base}.{name}"} if name else {base}
+        return found
 
 
 @cache
 def source_sha256(target: str) -> str | None:
     """SHA-256 of the code behind an entry's target ``module:attribute``; None where it cannot be read."""
     module = target.partition(":")[0]
-    pending, found = [module], dict[str, str]()
+    try:
+        sources = reached(module)
+        if module not in sources:
+            return None
+        root = module.partition(".")[0]
+        own = {name: _sha256(_shape(source.tree, source.package, root)) for name, source in sources.items()}
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+    # A module is known by its program and the programs that it imports, not by its name.
+    linked = {
+        name: _sha256([own[name], sorted(own[each] for each in source.imports() if each in own)])
+        for name, source in sources.items()
+    }
+    return _sha256([linked.pop(module), sorted(linked.values())])
+
+
+def reached(module: str) -> Mapping[str, _Source]:
+    """A module and all of its own package that it imports, by name, but for the shared interface.
+
+    :raises OSError, SyntaxError, ValueError: where one of them cannot be read
+    """
+    root = module.partition(".")[0]
+    sources: dict[str, _Source] = {}
+    pending = [module]
     while pending:
         name = pending.pop()
-        path = None if name in found else _file(name)
+        path = None if name in sources else _file(name)
         if path is None:
             continue
-        try:
-            text = path.read_text(encoding="utf-8")
-            tree = ast.parse(text)
-            found[name] = "\n".join(_code(text, tree))
-        except (OSError, SyntaxError, ValueError, tokenize.TokenError):
-            return None
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        pending += [each for each in _imports(tree, package) if _counts(each, module)]
-    if module not in found:
-        return None
-    whole = "".join(f"{name}\n{code}\0" for name, code in sorted(found.items()))
-    return hashlib.sha256(whole.encode()).hexdigest()
+        tree = _Bare().visit(ast.parse(path.read_bytes()))
+        sources[name] = _Source(name, package, tree)
+        pending += [
+            each
+            for each in sources[name].imports()
+            if each.partition(".")[0] == root and not _of_interface(each)
+        ]
+    return sources
 
 
-def _counts(name: str, module: str) -> bool:
-    """Whether a module is of the part's own package and not of the interface that all share."""
-    root, *inner = name.split(".")
-    return root == module.partition(".")[0] and not (root == _OWN and len(inner) < 2)
+def _of_interface(name: str) -> bool:
+    """Whether a module is of the interface; a package stands for all that it holds, vaebench for itself."""
+    return name == _OWN or any(name == shared or name.startswith(f"{shared}.") for shared in SHARED)
 
 
 def _file(module: str) -> Path | None:
@@ -70,42 +112,99 @@ def _file(module: str) -> Path | None:
     return None
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[str]:
-    """The modules that a file may import, those inside functions too; ``a.b`` for ``from a import b`` too."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str, str]]:
+    """What an import statement imports: module, name in it, name here; empty where there is none."""
+    if isinstance(node, ast.Import):
+        yield from ((alias.name, "", alias.asname or "") for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+        base = ".".join([*above, *filter(None, [node.module])])
+        yield from ((base, alias.name, alias.asname or "") for alias in node.names)
 
 
-def _code(text: str, tree: ast.Module) -> Iterator[str]:
-    """The lines of a file but for comments, docstrings and blank lines."""
-    lines = text.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(tree):
-        for statement in getattr(node, "body", None) or () if _may_document(node) else ():
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                first, last = statement.lineno, statement.end_lineno or statement.lineno
-                lines[first - 1 : last] = [""] * (last - first + 1)
-    yield from (line.rstrip() for line in lines if line.strip())
+class _Bare(ast.NodeTransformer):
+    """Takes out of a program what cannot change a number."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop docstrings, and dots in place of a body."""
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        """Drop what does nothing."""
+
+    def visit_If(self, node: ast.If) -> Any:
+        """Drop what only a type checker reads."""
+        self.generic_visit(node)
+        named = node.test.attr if isinstance(node.test, ast.Attribute) else getattr(node.test, "id", "")
+        return node.orelse if named == "TYPE_CHECKING" else node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the type of what it returns."""
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        """Drop the type of what it returns."""
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """Drop an error's words."""
+        if isinstance(node.exc, ast.Call):
+            node.exc = node.exc.func
+        return self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        """Drop an assertion's words."""
+        node.msg = None
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Drop what a parameter means in words."""
+        if (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        ) == "Meta":
+            node.keywords = [each for each in node.keywords if each.arg != "description"]
+        return self.generic_visit(node)
 
 
-def _may_document(node: ast.AST) -> bool:
-    return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+def _shape(value: Any, package: str, root: str) -> Any:
+    """A syntax tree as nested lists, the same for every Python that can read it."""
+    if isinstance(value, ast.Constant):
+        return ["Constant", type(value.value).__name__, repr(value.value)]
+    if isinstance(value, ast.AST):
+        fields = ((name, _shape(inner, package, root)) for name, inner in ast.iter_fields(value))
+        # A field that is empty is left out, as it is where Python does not know it yet.
+        return [type(value).__name__, *([name, inner] for name, inner in fields if inner not in (None, []))]
+    if isinstance(value, list):
+        return list(_statements(value, package, root))
+    return value
+
+
+def _statements(nodes: list[Any], package: str, root: str) -> Iterator[Any]:
+    """The shapes of a list of nodes; imports one after another are a set."""
+    for imports, run in groupby(nodes, lambda node: isinstance(node, ast.Import | ast.ImportFrom)):
+        if not imports:
+            yield from (_shape(node, package, root) for node in run)
+            continue
+        names = {
+            # Of what is its own, or shared, only what it is called counts, not where it lies.
+            ("" if base.partition(".")[0] == root or _of_interface(base) else base, name, here)
+            for node in run
+            for base, name, here in _imported(node, package)
+        }
+        yield ["imports", *map(list, sorted(names))]
+
+
+def _sha256(shape: Any) -> str:
+    return hashlib.sha256(repr(shape).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def installed(registry: Registry) -> dict[tuple[str, str, str], str]:
     """Slot, name and package of every installed part -> the hash of its code, where that can be read."""
-    found = {
+    hashes = {
         (slot, each.entry.name, each.package): source_sha256(each.entry.target)
         for slot, kind in SLOTS.items()
         for each in registry.entries(kind)
     }
-    return {part: known for part, known in found.items() if known is not None}
+    return {part: code for part, code in hashes.items() if code is not None}

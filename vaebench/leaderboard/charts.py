@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from vaebench.leaderboard.comparable import Protocol, Section
 from vaebench.leaderboard.gallery import FOLDER
 from vaebench.leaderboard.identity import Run, page_name
@@ -19,6 +17,7 @@ from vaebench.leaderboard.scales import Scale, linear, logarithmic, short
 from vaebench.leaderboard.svg import Axis, Guide, Plot, Point, Series, draw
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Tightness
+from vaebench.storage.later import canonical
 
 OWN = re.compile("[a-z0-9-]+-[0-9a-f]{16}-(cost|rate-distortion|training|bound)[.]svg")
 """Names that only a board gives to its charts."""
@@ -91,7 +90,7 @@ def blocks(drawn: Sequence[Chart]) -> list[str]:
 
 def _file(protocol: Protocol, kind: str) -> str:
     """Of the page's name, the protocol and the kind alone: other sections change no name."""
-    known_by = hashlib.sha256(msgspec.json.encode(protocol, order="deterministic")).hexdigest()[:16]
+    known_by = hashlib.sha256(canonical(protocol)).hexdigest()[:16]
     return f"{FOLDER}/{page_name(protocol.data)}-{known_by}-{kind}.svg"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from vaebench.records import Data, Record, Scores
+from vaebench.storage.later import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,37 +21,12 @@ class Run:
     digest: str
 
 
-_LATER: tuple[tuple[tuple[str, ...], str, object], ...] = (
-    ((), "fit", None),
-    ((), "base", None),
-    ((), "validations", ()),
-    ((), "pictures", None),
-    (("data",), "earlier", ()),
-    (("base",), "data_checksum", None),
-    ((), "classes", ()),
-    ((), "went_on", ()),
-    (("training",), "recompute", False),
-    (("training",), "compile", False),
-    (("fit", "settings"), "compile", False),
-    (("scoring",), "follow", 0),
-    (("scoring",), "follow_images", 50),
-)
-"""Fields that the first records lack, in a table or at the top, and the value that their absence means."""
-
-
 def digest(record: Record) -> str:
     """SHA-256 of a record's content, whatever the order or spacing of its JSON.
 
     A field that came later and says nothing new is left out, so that an old record stays what it was.
     """
-    said = msgspec.to_builtins(record, order="deterministic")
-    for tables, name, absent in _LATER:
-        inner = said
-        for table in tables:
-            inner = inner.get(table) or {}
-        if inner.get(name) == absent:
-            inner.pop(name, None)
-    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+    return hashlib.sha256(canonical(record)).hexdigest()
 
 
 def recipe(record: Record) -> bytes:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from vaebench.leaderboard import charts
 from vaebench.leaderboard.beside import beside
 from vaebench.leaderboard.columns import SAMPLES, Notes, bound, columns, spread
+from vaebench.leaderboard.commands import reproducing
 from vaebench.leaderboard.comparable import Section, sections
 from vaebench.leaderboard.gallery import Gallery
 from vaebench.leaderboard.identity import Run, digest, page_name, recipe
@@ -181,7 +182,7 @@ def _command(number: int, row: Row, gallery: Gallery) -> str:
         number,
         row.runs[0].record,
         runs,
-        [run.record.command for run in row.runs],
+        [reproducing(run.record) for run in row.runs],
         "\n".join(filter(None, pictures)),
     )
 
@@ -218,7 +219,7 @@ def _unscored(unscored: Sequence[Unscored], current: Current) -> list[str]:
         for number, (_, record) in enumerate(ordered, 1)
     ]
     commands = [
-        _item(number, record, f"seed {record.seed} ({known_by[:SHOWN]})", [record.command])
+        _item(number, record, f"seed {record.seed} ({known_by[:SHOWN]})", [reproducing(record)])
         for number, (known_by, record) in enumerate(ordered, 1)
     ]
     numeric = [False, True, False, True, True, True, False, True]

@@ -7,6 +7,11 @@ import msgspec
 
 from vaebench.composing.spec import DataSpec, parse, parse_data
 from vaebench.settings import Scoring, Training
+from vaebench.storage import later
+
+_NAMED_BY_ALL = 4
+"""A run's folder is named by every field that came up to this change (``vaebench.storage.later``), and by a
+later one where it says more than its absence."""
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +39,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def digest(self) -> str:
         """Eight hex digits that differ where anything asked for differs."""
-        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:8]
+        table = later.content(self, always=_NAMED_BY_ALL)
+        return hashlib.sha256(msgspec.json.encode(table)).hexdigest()[:8]
 
     @property
     def folder_name(self) -> str:

@@ -10,6 +10,7 @@ from vaebench.errors import DamagedError
 from vaebench.model import Vae
 from vaebench.run import start
 from vaebench.run.code import code_of, code_so_far
+from vaebench.run.events import FITTING
 from vaebench.run.folder import RunFolder
 from vaebench.run.job import Job, Stage
 from vaebench.run.train import PRIOR, stand_in, train
@@ -19,9 +20,6 @@ from vaebench.training.checkpoint import Checkpoint, Store
 from vaebench.training.loop import State, state_of
 from vaebench.training.machine import machine_of
 from vaebench.training.prior import PriorFit
-
-FITTING = "fitting the prior"
-"""How the line begins that announces the fit of a prior."""
 
 
 def train_rest(job: Job, model: Vae) -> State:
@@ -61,12 +59,13 @@ def fit_prior(job: Job, model: Vae, settings: Training, trained: State) -> State
     if not any(p.requires_grad for p in fit.parameters()):
         return State(stopped="budget")  # a uniform prior, say: nothing to fit
 
-    def bound(fitted: PriorFit, images: Tensor) -> float:
-        return fitted.rate(images, request.scoring.score_batch, request.scoring.noise_seed)
+    def bound(fitted: PriorFit, images: Tensor) -> Tensor:
+        return fitted.rates(images, request.scoring.score_batch, request.scoring.noise_seed)
 
+    job.reporter.phase(FITTING)
     job.reporter.say(f"{FITTING} to the frozen rest")
     code = code_of(job.prepared.composition)
-    store = Store(folder.fit_checkpoints)
+    store = Store(folder.fit_checkpoints, job.reporter.saved)
     return Stage(fit, settings, store, bound, code, code_so_far(trained, code)).run(job)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from vaebench.errors import DamagedError, UsageError
 from vaebench.requests.request import Request, data_as_meant
+from vaebench.storage import later
 from vaebench.storage.files import clear_temporary, write_atomic
 from vaebench.storage.locks import LOCK, held
 from vaebench.storage.seal import seal, unseal
@@ -66,7 +67,7 @@ class RunFolder:
     def request(self) -> Request:
         """What this folder is a run of; UsageError where it is no run's folder."""
         try:
-            request = msgspec.json.decode(unseal(self.request_file.read_bytes()), type=Request)
+            request = later.decode(unseal(self.request_file.read_bytes()), Request)
             return msgspec.structs.replace(request, data=data_as_meant(request.data))
         except FileNotFoundError:
             raise UsageError(f"{self.path} is not the folder of a run: it has no run.json") from None

@@ -1,6 +1,6 @@
 """A run as it is carried out, and one stage of it: a training, from its newest checkpoint to its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic
 
@@ -10,10 +10,12 @@ from vaebench.errors import OtherDataError
 from vaebench.run.code import Code, agreed, code_so_far
 from vaebench.run.folder import RunFolder
 from vaebench.run.prepare import Prepared, total_steps
+from vaebench.run.reporter import RunReporter
 from vaebench.run.trace import DataTrace
 from vaebench.settings import Training
 from vaebench.training.checkpoint import Store
-from vaebench.training.loop import M, Reporter, State, Trainer
+from vaebench.training.loop import M, State, Trainer
+from vaebench.training.remarks import of_average
 from vaebench.training.stream import Stream
 
 
@@ -23,7 +25,7 @@ class Job:
 
     prepared: Prepared
     folder: RunFolder
-    reporter: Reporter
+    reporter: RunReporter
     trace: DataTrace
 
 
@@ -34,8 +36,8 @@ class Stage(Generic[M]):
     trained: M
     settings: Training
     store: Store
-    bound: Callable[[M, Tensor], float]
-    """The bound of what is trained on validation images, in nats per image."""
+    bound: Callable[[M, Tensor], Tensor]
+    """What is trained and validation images (N, C, H, W) -> the bound of each, (N,) nats."""
     code: Code
     """The code of the components that train."""
     before: Code | None = None
@@ -51,7 +53,7 @@ class Stage(Generic[M]):
         seed = job.prepared.request.seed
         stream = Stream(dataset.train.images.to(device), settings.batch, seed, dataset.draw, labels)
         validation = dataset.validation.images.to(device)
-        validated = settings.validate and len(validation)
+        validated = bool(settings.validate and len(validation))
         trainer = Trainer(
             self.trained,
             stream,
@@ -60,15 +62,31 @@ class Stage(Generic[M]):
             seed,
             self.store,
             job.reporter,
-            (lambda scored: self.bound(scored, validation)) if validated else None,
+            (lambda scored: self.bound(scored, validation).mean().item()) if validated else None,
         )
         trainer.restore()
         self._note_data(trainer.state, job)
         self._note_code(trainer.state, job.reporter)
         state = trainer.run()
         if state.stopped != "diverged":
-            self.trained.load_state_dict(trainer.final_weights())
+            images = validation if validated and settings.ema > 0 else None
+            self._take_final(trainer.final_weights(), images, job.reporter)
         return state
+
+    def _take_final(
+        self, weights: Mapping[str, Tensor], images: Tensor | None, reporter: RunReporter
+    ) -> None:
+        """Load the weights that are scored, and say where they do much worse or better than the last ones.
+
+        :param images: validation images, where the weights are an average that can be compared
+        """
+        model = self.trained.eval()
+        last = None if images is None else self.bound(model, images)
+        model.load_state_dict(weights)
+        if images is not None and last is not None:
+            line = of_average(self.bound(model, images), last, model.image.dims)
+            if line is not None:
+                reporter.say(line)
 
     def _note_data(self, state: State, job: Job) -> None:
         trace = job.trace
@@ -79,7 +97,7 @@ class Stage(Generic[M]):
             )
         state.data = trace.checksum
 
-    def _note_code(self, state: State, reporter: Reporter) -> None:
+    def _note_code(self, state: State, reporter: RunReporter) -> None:
         """Keep the hash of the code that trains; none is kept for a component whose code has changed."""
         state.code = dict(agreed(self.code, code_so_far(state, self.code), self.before))
         if changed := [slot for slot, code in state.code.items() if code != self.code[slot]]:

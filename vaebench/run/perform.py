@@ -18,7 +18,7 @@ from vaebench.run.fit_prior import take_rest
 from vaebench.run.folder import RunFolder
 from vaebench.run.job import Job
 from vaebench.run.prepare import Prepared, check_trainable, device_of, prepare
-from vaebench.training.loop import Reporter
+from vaebench.run.reporter import RunReporter
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Place:
 
 
 def perform(
-    request: Request, registry: Registry, place: Place, reporter: Reporter, base: RunFolder | None = None
+    request: Request, registry: Registry, place: Place, reporter: RunReporter, base: RunFolder | None = None
 ) -> tuple[RunFolder, Record]:
     """Carry out a request in its folder, held meanwhile; a finished run is returned as it is.
 
@@ -106,7 +106,7 @@ def _keep(base: RunFolder, folder: RunFolder, prepared: Prepared) -> None:
     (take_rest if prepared.request.base.frozen else start.keep)(base, folder)
 
 
-def _introduce(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> None:
+def _introduce(prepared: Prepared, folder: RunFolder, reporter: RunReporter) -> None:
     data = prepared.data
     for note in data.notes:
         reporter.say(note)

@@ -26,6 +26,7 @@ from vaebench.run.code import Code, agreed, code_of
 from vaebench.run.prepare import Prepared
 from vaebench.run.trace import DataTrace
 from vaebench.settings import FITTING, Scoring, Training
+from vaebench.storage.later import absences
 from vaebench.training.loop import State
 
 
@@ -189,9 +190,16 @@ def _git_revision() -> str | None:
 
 
 def _changed(settings: Training | Scoring, default: Training | Scoring, prefix: str = "") -> Sequence[str]:
-    """``key=value`` for what differs from the defaults."""
-    pairs = ((name, getattr(settings, name)) for name in settings.__struct_fields__)
-    return [f"{prefix}{name}={text(value)}" for name, value in pairs if value != getattr(default, name)]
+    """``key=value`` for what differs from the defaults, and where these differ from what absence means.
+
+    So the text means the same for ever (``vaebench.leaderboard.commands``).
+    """
+    absent = {name: absence.value for name, absence in absences(type(settings)).items()}
+    return [
+        f"{prefix}{name}={text(value)}"
+        for name in settings.__struct_fields__
+        if {value := getattr(settings, name), absent.get(name, value)} != {getattr(default, name)}
+    ]
 
 
 def command(request: Request) -> str:

@@ -12,6 +12,7 @@ from vaebench.pictures.of_run import draw_pictures
 from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.run import start, trace
+from vaebench.run.events import SCORING
 from vaebench.run.fit_prior import fit_prior, train_rest
 from vaebench.run.folder import RunFolder
 from vaebench.run.job import Job
@@ -24,6 +25,7 @@ from vaebench.storage.strict_json import strict
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint
 from vaebench.training.loop import State
+from vaebench.training.remarks import of_test
 
 
 def run(job: Job, model: Vae) -> Record:
@@ -46,6 +48,8 @@ def run(job: Job, model: Vae) -> Record:
     write_atomic(folder.history, f"{strict(history)}\n".encode())
     done = record(folder.path.name, prepared, job.trace, outcome)
     write_atomic(folder.record, seal(records.to_json(done)))
+    bits = done.scores.likelihood.nll.bits_per_dim if done.scores else None
+    job.reporter.ended(done.status, bits)
     if done.scores is None:
         at = f"step {state.step}" if fit is None else f"step {fit.step} of fitting the prior"
         kept = any(folder.checkpoints.glob("[0-9]*"))
@@ -69,8 +73,10 @@ def _score(job: Job, model: Vae, outcome: Outcome) -> None:
     """Measure the trained model and draw its pictures; a bound that is not finite leaves no scores."""
     prepared, folder, protocol = job.prepared, job.folder, job.prepared.request.scoring
     began = time.monotonic()
+    job.reporter.phase(SCORING)
     with contextlib.suppress(DivergedError):
         scores, images = scoring.score(model, prepared.data, protocol, prepared.registry, job.reporter)
+        _compare(scores, outcome, job)
         drawn = draw_pictures(model, prepared.data, images, protocol, job.reporter)
         for path, png in ((folder.samples, drawn.samples), (folder.reconstructions, drawn.reconstructions)):
             if png is not None:
@@ -78,6 +84,17 @@ def _score(job: Job, model: Vae, outcome: Outcome) -> None:
         outcome.scores, outcome.pictures = scores, drawn.small
         outcome.weights_sha256 = checkpoint.weights_sha256(model.state_dict())
     outcome.score_seconds = time.monotonic() - began
+
+
+def _compare(scores: records.Scores, outcome: Outcome, job: Job) -> None:
+    """Say so where the test images are far from what training, or the prior's fit, showed at its end."""
+    likelihood, fit = scores.likelihood, outcome.fit
+    if fit is None:
+        test, recent = likelihood.elbo, outcome.training.recent
+    else:
+        test, recent = likelihood.rate, fit.recent
+    if line := of_test(test.nats, test.nats_se, recent, job.prepared.data.image.dims):
+        job.reporter.say(line)
 
 
 def load(

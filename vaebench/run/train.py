@@ -10,6 +10,7 @@ from vaebench.model import Vae
 from vaebench.noise import derived_seed
 from vaebench.run import start
 from vaebench.run.code import code_of
+from vaebench.run.events import TRAINING
 from vaebench.run.job import Job, Stage
 from vaebench.run.prepare import Prepared
 from vaebench.training.checkpoint import Store
@@ -47,13 +48,14 @@ def train(job: Job, model: Vae, *, but_prior: bool = False) -> State:
     if request.base is not None:
         _take_start(job, model, but_prior=but_prior)
 
-    def bound(scored: Vae, images: Tensor) -> float:
-        terms = bounds(scored, images, 1, request.scoring.score_batch, request.scoring.noise_seed)
-        return -terms.elbo.mean().item()
+    def bound(scored: Vae, images: Tensor) -> Tensor:
+        return -bounds(scored, images, 1, request.scoring.score_batch, request.scoring.noise_seed).elbo
 
     code = {s: c for s, c in code_of(job.prepared.composition).items() if not (but_prior and s == "prior")}
     model.to(job.prepared.device)
-    return Stage(model, request.training, Store(job.folder.checkpoints), bound, code).run(job)
+    job.reporter.phase(TRAINING)
+    store = Store(job.folder.checkpoints, job.reporter.saved)
+    return Stage(model, request.training, store, bound, code).run(job)
 
 
 def _take_start(job: Job, model: Vae, *, but_prior: bool) -> None:

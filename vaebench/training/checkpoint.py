@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,10 @@ def load_weights(folder: Path) -> Tensors:
 class Store:
     """The checkpoints of one run, named by their step; the last ``KEPT`` are kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, saved: Callable[[int], None] = lambda step: None) -> None:
+        """Keep checkpoints in ``folder``; ``saved`` is told the step of each that is written."""
         self.folder = folder
+        self.saved = saved
 
     def _folders(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("[0-9]*") if p.is_dir() and p.name.isdigit())
@@ -96,6 +98,7 @@ class Store:
         """Write the checkpoint of a step, then drop the oldest, and what is newer but was passed over."""
         made = self.folder / f"{step:010d}"
         save(made, checkpoint)
+        self.saved(step)
         kept = [folder for folder in self._folders() if folder <= made][-KEPT:]
         for other in self._folders():
             if other not in kept:

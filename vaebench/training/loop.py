@@ -12,7 +12,6 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 import msgspec
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vaebench.blocks.compiled import compiling
 from vaebench.contracts import Progress, Scored
@@ -21,10 +20,13 @@ from vaebench.interrupts import Interrupted, held_back
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise, derived_seed
 from vaebench.settings import Training
+from vaebench.storage import later
 from vaebench.training import optimise
+from vaebench.training.average import Average
 from vaebench.training.checkpoint import Checkpoint, Store
 from vaebench.training.machine import Machine, changes, machine_of
 from vaebench.training.prior import PriorFit
+from vaebench.training.remarks import RECENT
 from vaebench.training.stream import Stream
 
 M = TypeVar("M", bound=Vae | PriorFit)
@@ -69,6 +71,8 @@ class State:
     """What decides the rounding where it trains; None: not known."""
     changes: list[str] = field(default_factory=list)
     """What of that was another when training went on: the weights are no uninterrupted run's."""
+    recent: list[float] = field(default_factory=list)
+    """−ELBO of the last batches of the budget, nats per image."""
 
     def go_on(self, machine: dict[str, str], where: str, reporter: Reporter) -> None:
         """Remember the machine that training goes on with, and say where it is another."""
@@ -81,7 +85,7 @@ class State:
 def state_of(checkpoint: Checkpoint, folder: Path) -> State:
     """What training remembered in a checkpoint; DamagedError, naming ``folder``, where it is no state."""
     try:
-        return msgspec.convert(dict(checkpoint.state), State)
+        return later.convert(dict(checkpoint.state), State)
     except msgspec.ValidationError as error:
         raise DamagedError(f"{folder} holds no state of training: {error}") from None
 
@@ -114,9 +118,7 @@ class Trainer(Generic[M]):
         self.bound = bound
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.rule = optimise.optimiser(self.parameters, settings)
-        self.average = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
-        )
+        self.average = Average(model, settings) if settings.ema else None
         self.best: dict[str, Tensor] | None = None
         self._told = False
         """Whether it was said that nothing is compiled."""
@@ -197,6 +199,7 @@ class Trainer(Generic[M]):
                     loss, scored = self._step()
                     state.seconds = already + time.monotonic() - began
                     state.owes_validation = self._validation_is_due()
+                    self._remember(scored)
                     if state.skipped_in_a_row >= settings.skip_limit:
                         state.stopped = "diverged"
                 self.reporter.step(state.step, state.step * settings.batch, loss, scored)
@@ -209,6 +212,13 @@ class Trainer(Generic[M]):
             if state.stopped != "no" or time.monotonic() - saved > settings.checkpoint:
                 self.save()
                 saved = time.monotonic()
+
+    def _remember(self, scored: Scored) -> None:
+        """Keep the −ELBO of the last batches, to which the test images are compared."""
+        if self.total - self.state.step < RECENT:
+            nats = -scored.elbo().mean().item()
+            if math.isfinite(nats):
+                self.state.recent.append(nats)
 
     @contextmanager
     def _indivisible(self) -> Iterator[None]:
