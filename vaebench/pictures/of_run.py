@@ -65,6 +65,10 @@ def draw_pictures(
         attempted("the picture of samples", samples, watcher),
         attempted("the picture of reconstructions", reconstructions, watcher),
     ]
-    whole, rows = zip(*((None, None) if isinstance(d, records.Missing) else d for d in drawn), strict=True)
-    small = None if None in rows else records.Pictures(samples=rows[0], reconstructions=rows[1])
-    return RunPictures(*whole, small)
+    (grid, row), (pairs, pair_row) = (
+        (None, None) if isinstance(each, records.Missing) else each for each in drawn
+    )
+    small = None
+    if row is not None and pair_row is not None:
+        small = records.Pictures(samples=row, reconstructions=pair_row)
+    return RunPictures(grid, pairs, small)

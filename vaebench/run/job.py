@@ -80,7 +80,8 @@ class Stage(Generic[M]):
 
         :param images: validation images, where the weights are an average that can be compared
         """
-        model = self.trained.eval()
+        model = self.trained
+        model.eval()
         last = None if images is None else self.bound(model, images)
         model.load_state_dict(weights)
         if images is not None and last is not None:
