@@ -55,12 +55,15 @@ class Data(_Base, frozen=True, kw_only=True):
 
 
 class Estimate(_Base, frozen=True, kw_only=True):
-    """A mean over images with its standard error, in nats per image and in bits/dim."""
+    """A mean over images with its standard error, in nats per image and in bits/dim.
+
+    One image gives no standard error: it is None, which is unknown and not zero.
+    """
 
     nats: float
-    nats_se: float
+    nats_se: float | None
     bits_per_dim: float
-    bits_per_dim_se: float
+    bits_per_dim_se: float | None
 
 
 class Tightness(_Base, frozen=True, kw_only=True):
@@ -112,7 +115,8 @@ class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured")
     fid_extrapolated: float
     """FID as N goes to infinity, by a line in 1/N (Chong & Forsyth 2020)."""
     kid: float
-    kid_se: float
+    kid_se: float | None
+    """None where there are too few images for two blocks."""
     few_images: bool
     """N, or the reference, at most the number of features: a covariance is singular and FID far too large."""
     temperature: float
@@ -142,7 +146,8 @@ class Budget(_Base, frozen=True, kw_only=True):
     train_seconds: float
     images_per_second: float
     score_seconds: float
-    peak_memory_mb: float
+    peak_memory_mb: float | None
+    """None where the system does not tell."""
     parameters: int
     stopped: Literal["budget", "patience", "diverged"]
     best_step: int | None = None

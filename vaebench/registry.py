@@ -3,9 +3,10 @@
 A plugin that fails to load is listed as broken, with its reason, and takes nothing else with it.
 """
 
+import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,10 @@ from vaebench.text import CONTROL, nearest, one_line
 NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 """The name of an entry: lowercase letters, digits and hyphens, a letter first."""
 
+OWN: Final = "vaebench"
+"""The package that offers the built-in parts."""
+WITHOUT: Final = "VAEBENCH_WITHOUT"
+"""Names, separated by commas, of packages whose plugins are left out."""
 _SAID = "VAEBENCH_INTERFACE"
 _HOOKS = {"vaebench_components": COMPONENT_KINDS, "vaebench_datasets": ("dataset",)}
 
@@ -80,7 +85,9 @@ class Registry:
             raise UsageError(f"there is no kind {one_line(kind)}; there are {kinds}{nearest(kind, KINDS)}")
         offers = self._offers(kind, name)
         if len(offers) > 1:
-            raise UsageError(f"{kind} {name} is offered by {' and by '.join(map(str, offers))}")
+            raise UsageError(
+                f"{kind} {name} is offered by {' and by '.join(map(str, offers))}; {_remedy(offers)}"
+            )
         if not offers:
             raise UsageError(self._missing(kind, name))
         return offers[0]
@@ -91,7 +98,14 @@ class Registry:
         :raises UsageError: as ``get``
         :raises VaebenchError: where the target cannot be imported
         """
-        registered = self.get(kind, name)
+        return self.target(self.get(kind, name))
+
+    def target(self, registered: Registered) -> Any:
+        """The class or function of an entry.
+
+        :raises VaebenchError: where it cannot be imported
+        """
+        kind, name = registered.entry.kind, registered.entry.name
         try:
             with redirect_stdout(sys.stderr):
                 return EntryPoint(name, registered.entry.target, GROUP).load()
@@ -115,14 +129,30 @@ class Registry:
         return said
 
 
+def _normal(package: str) -> str:
+    """The name by which a package is the same however it is written."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _remedy(offers: Iterable[Registered]) -> str:
+    others = sorted({each.package for each in offers if each.package != OWN})
+    which = " or ".join(f"pip uninstall {package}" for package in others)
+    leave = " or ".join(f"{WITHOUT}={package}" for package in others)
+    return f"keep one: {which}, or leave it out by {leave}" if others else "the package names it twice"
+
+
 @cache
 def load() -> Registry:
-    """The registry of what is installed, read once per process."""
-    return discover(distributions())
+    """The registry of what is installed, but for the packages of ``VAEBENCH_WITHOUT``; once per process."""
+    without = {_normal(name.strip()) for name in os.environ.get(WITHOUT, "").split(",")} - {OWN}
+    return discover(distributions(), without)
 
 
-def discover(installed: Iterable[Distribution]) -> Registry:
-    """The registry of these distributions; of those of one name the first counts, as for imports."""
+def discover(installed: Iterable[Distribution], without: Collection[str] = ()) -> Registry:
+    """The registry of these distributions; of those of one name the first counts, as for imports.
+
+    :param without: packages that are left out, in lowercase with hyphens
+    """
     registered: list[Registered] = []
     broken: list[Broken] = []
     seen: set[str] = set()
@@ -131,13 +161,13 @@ def discover(installed: Iterable[Distribution]) -> Registry:
             if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
                 continue
             package, version = distribution.name, distribution.version
-            normal = re.sub(r"[-_.]+", "-", package).lower()
+            normal = _normal(package)
             points = [point for point in distribution.entry_points if point.group == GROUP]
         except Exception as error:
             where = distribution.locate_file("")
             broken.append(Broken("?", f"in {where}", f"its metadata cannot be read: {_why(error)}"))
             continue
-        for point in () if normal in seen else points:
+        for point in () if normal in seen or normal in without else points:
             try:
                 registered += [Registered(entry, package, version) for entry in _offered(point)]
             except KeyboardInterrupt:

@@ -9,6 +9,7 @@ import click
 import vaebench
 from vaebench import interrupts
 from vaebench.cli import bench, board, check, imports, parts, pictures, plugin, rates, refit, runs
+from vaebench.cli.streams import spell_what_cannot_be_encoded
 from vaebench.errors import VaebenchError, refused
 
 
@@ -52,6 +53,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; every failure that a person can mend is one line on stderr."""
+    spell_what_cannot_be_encoded()
     try:
         with interrupts.heeded():
             code = group.main(standalone_mode=False)

@@ -9,6 +9,8 @@ _BOUNDS = {"iwae": "importance-weighted bound, K={}", "two-part": "two-part code
 
 
 def _both(e: Estimate) -> str:
+    if e.bits_per_dim_se is None or e.nats_se is None:
+        return f"{e.bits_per_dim:.4f} bits/dim ({e.nats:.2f} nats), error unknown"
     return f"{e.bits_per_dim:.4f} ± {e.bits_per_dim_se:.4f} bits/dim ({e.nats:.2f} ± {e.nats_se:.2f} nats)"
 
 
@@ -35,9 +37,10 @@ def scores_lines(scores: Scores) -> list[str]:
     lines.append(f"histogram    {histogram:.4f} bits/dim per pixel: the NLL is {side} it")
     fid = scores.fid
     if isinstance(fid, Fid):
+        error = ", error unknown" if fid.kid_se is None else f" ± {fid.kid_se:.5f}"
         lines.append(
             f"FID          {fid.fid:.3f} at N={fid.images}, {fid.fid_extrapolated:.3f} extrapolated; "
-            f"KID {fid.kid:.5f} ± {fid.kid_se:.5f} ({fid.extractor} features, {fid.reference})"
+            f"KID {fid.kid:.5f}{error} ({fid.extractor} features, {fid.reference})"
         )
         if fid.few_images:
             lines.append(f"             N is at most the {fid.features} features: this FID is far too large")

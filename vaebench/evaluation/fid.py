@@ -89,11 +89,12 @@ def extrapolate(features: Tensor, reference: Moments, seed: int = 0) -> tuple[fl
     return at_n, float(np.polyfit(inverses, fids, 1)[1])
 
 
-def kid(features: Tensor, reference: Tensor, seed: int = 0) -> tuple[float, float]:
+def kid(features: Tensor, reference: Tensor, seed: int = 0) -> tuple[float, float | None]:
     """KID, the unbiased squared MMD under (x·y/width + 1)³, by torch-fidelity, and its standard error.
 
     The images are cut into disjoint blocks, which are independent, so that their spread gives a standard
     error; that of the usual overlapping subsets does not. Every block meets as many blocks of the reference.
+    The error of a single block is unknown: None.
 
     :param features: (N, width) float64, as is ``reference``; at least ``MINIMUM`` of each
     """
@@ -115,7 +116,8 @@ def kid(features: Tensor, reference: Tensor, seed: int = 0) -> tuple[float, floa
         np.mean([mmd(block, other) for other in theirs[i * each : (i + 1) * each]])
         for i, block in enumerate(ours)
     ]
-    return float(np.mean(means)), float(np.std(means, ddof=1) / len(means) ** 0.5)
+    error = float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else None
+    return float(np.mean(means)), error
 
 
 def _blocks(features: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:

@@ -124,14 +124,14 @@ def bounds(
 
 
 def estimate(nats: Tensor, dims: int) -> records.Estimate:
-    """Mean over images (N,) with its standard error s/√N, in nats and bits/dim."""
+    """Mean over images (N,) with its standard error s/√N, unknown for N = 1, in nats and bits/dim."""
     mean = nats.mean().item()
-    error = nats.std().item() / math.sqrt(len(nats)) if len(nats) > 1 else 0.0
+    error = nats.std().item() / math.sqrt(len(nats)) if len(nats) > 1 else None
     return records.Estimate(
         nats=mean,
         nats_se=error,
         bits_per_dim=bits_per_dim(mean, dims),
-        bits_per_dim_se=bits_per_dim(error, dims),
+        bits_per_dim_se=None if error is None else bits_per_dim(error, dims),
     )
 
 

@@ -98,7 +98,9 @@ def _line(figure: Figure, section: Section, row: Row, typical: float) -> list[st
 
 def _verdict(figure: Figure, measured: float, error: float, images: int, composition: str) -> str:
     difference = measured - float(figure.value)
-    if abs(difference) <= WITHIN * error:
+    if error == math.inf:
+        said = "the error here is unknown"
+    elif abs(difference) <= WITHIN * error:
         said = "within noise"
     else:
         digits = 1 if figure.unit == "nats" else 3

@@ -285,9 +285,9 @@ def _ys(series: Sequence[Series]) -> list[float]:
     ]
 
 
-def _error(value: float) -> float:
-    """Half an error bar; none where a stranger's numbers give none."""
-    return abs(value) if math.isfinite(value) else 0.0
+def _error(value: float | None) -> float:
+    """Half an error bar; none where the error is unknown, or a stranger's numbers give none."""
+    return 0.0 if value is None or not math.isfinite(value) else abs(value)
 
 
 def _real(count: int) -> float:

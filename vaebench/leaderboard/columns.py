@@ -15,6 +15,7 @@ from vaebench.records import Data, Fid, Missing, Record
 
 SAMPLES = "samples of the first seed".replace(" ", "\N{NO-BREAK SPACE}")
 """A title that does not wrap: GitHub makes the pictures of a wide table no wider than it."""
+ONE_IMAGE = "one test image gives no standard error: no row is told apart from this one"
 STALE = "the code has changed since this was measured: "
 
 
@@ -69,7 +70,10 @@ def columns(
     def fid(entry: Ranked) -> str:
         return _measured(entry.row, "fid", 2, notes) + _few_images(entry.row, notes)
 
-    bits = Column("bits/dim", lambda entry: spread(entry.row, "bits", "bits_se", 4))
+    def known(entry: Ranked) -> str:
+        return notes.mark(ONE_IMAGE) if math.isnan(entry.row.mean["bits_se"]) else ""
+
+    bits = Column("bits/dim", lambda entry: spread(entry.row, "bits", "bits_se", 4) + known(entry))
     nats = Column("nats", lambda entry: spread(entry.row, "nats", "nats_se", 2))
     samples = Column(SAMPLES, lambda entry: _samples(entry.row, gallery, notes), numeric=False)
     at = "" if protocol.fid is None else f" at {protocol.fid.images:,}"
@@ -109,6 +113,8 @@ def _samples(row: Row, gallery: Gallery, notes: Notes) -> str:
 
 def spread(row: Row, name: str, error: str, digits: int) -> str:
     """Mean ± standard deviation over seeds, or ± standard error over images where there is one seed."""
+    if row.seeds == 1 and math.isnan(row.mean[error]):
+        return f"{fixed(row.mean[name], digits)}, error unknown (n=1)"
     width, kind = (row.spread[name], "sd") if row.seeds > 1 else (row.mean[error], "se")
     return f"{fixed(row.mean[name], digits)} ± {fixed(width, digits)} {kind} (n={row.seeds})"
 
@@ -133,9 +139,10 @@ def _measured(row: Row, name: str, digits: int, notes: Notes) -> str:
 
 def _kid(row: Row, notes: Notes) -> str:
     cell = _measured(row, "kid", 5, notes)
-    return (
-        cell if row.seeds > 1 or math.isnan(row.mean["kid"]) else f"{cell} ± {fixed(row.mean['kid_se'], 5)}"
-    )
+    if row.seeds > 1 or math.isnan(row.mean["kid"]):
+        return cell
+    error = row.mean["kid_se"]
+    return f"{cell}, error unknown" if math.isnan(error) else f"{cell} ± {fixed(error, 5)}"
 
 
 def _reasons(row: Row) -> list[str]:

@@ -13,6 +13,7 @@ from vaebench.leaderboard.pages import pages
 from vaebench.leaderboard.provenance import Current, stale
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Record, read, to_json
+from vaebench.storage.encoding import plain_utf8
 from vaebench.storage.files import clear_temporary, write_atomic
 from vaebench.storage.locks import held
 
@@ -115,7 +116,7 @@ def _look(root: Path, current: Current) -> tuple[dict[str, bytes], Outcome]:
 def _changed(root: Path, found: dict[str, bytes]) -> list[Path]:
     mark = MARK.encode()
     with _one_line(root):
-        written = [path for path in root.glob("*.md") if (_content(path) or b"").startswith(mark)]
+        written = [path for path in root.glob("*.md") if _text(_content(path)).startswith(mark)]
         pictures = (gallery.OWN, charts.OWN)
         written += [
             path
@@ -123,8 +124,21 @@ def _changed(root: Path, found: dict[str, bytes]) -> list[Path]:
             if any(own.fullmatch(path.name) for own in pictures)
         ]
         gone = [path for path in written if path.relative_to(root).as_posix() not in found]
-        differing = [root / name for name, content in found.items() if _content(root / name) != content]
+        differing = [root / name for name, content in found.items() if not _holds_text(root / name, content)]
     return sorted(gone + differing)
+
+
+def _holds_text(path: Path, content: bytes) -> bool:
+    """Whether a file holds this; a page or chart whose line ends git has changed does."""
+    there = _content(path)
+    return there == content or (path.suffix in (".md", ".svg") and _text(there) == content)
+
+
+def _text(content: bytes | None) -> bytes:
+    try:
+        return plain_utf8(content or b"")
+    except UnicodeDecodeError:
+        return content or b""
 
 
 def _content(path: Path) -> bytes | None:

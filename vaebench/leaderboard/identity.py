@@ -48,11 +48,14 @@ def named_by(name: str, record: Record) -> bool:
     return name.endswith(f"-{digest(record)[:32]}.json")
 
 
+_DEVICE = re.compile("con|prn|aux|nul|(com|lpt)[0-9]")
+
+
 def page_name(data: Data) -> str:
     """The page of a data set, without ``.md``: its name, and whether its pixels are binary."""
     slug = _slug(data.name)[:60].strip("-")
-    # README.md is the index, also on file systems that ignore case.
-    words = ["data", slug] if slug in ("", "readme") else [slug]
+    # README.md is the index, also on file systems that ignore case; Windows keeps its devices' names.
+    words = ["data", slug] if slug in ("", "readme") or _DEVICE.fullmatch(slug) else [slug]
     if data.levels == 2 and not slug.endswith("binary"):
         words.append("binary")
     return "-".join(word for word in words if word)

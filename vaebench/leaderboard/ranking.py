@@ -18,11 +18,16 @@ def _of_fid(name: str) -> Callable[[Run], float | None]:
     return lambda run: getattr(run.scores.fid, name) if isinstance(run.scores.fid, Fid) else None
 
 
+def _error(name: str) -> Callable[[Run], float | None]:
+    """A standard error over test images; one image has none, though the first records say 0."""
+    return lambda run: None if run.scores.likelihood.images < 2 else getattr(run.scores.likelihood.nll, name)
+
+
 MEASURES: dict[str, Callable[[Run], float | None]] = {
     "bits": lambda run: run.scores.likelihood.nll.bits_per_dim,
-    "bits_se": lambda run: run.scores.likelihood.nll.bits_per_dim_se,
+    "bits_se": _error("bits_per_dim_se"),
     "nats": lambda run: run.scores.likelihood.nll.nats,
-    "nats_se": lambda run: run.scores.likelihood.nll.nats_se,
+    "nats_se": _error("nats_se"),
     "gap": lambda run: run.scores.likelihood.elbo.nats - run.scores.likelihood.nll.nats,
     "rate": lambda run: run.scores.likelihood.rate.nats,
     "distortion": lambda run: run.scores.likelihood.distortion.nats,
@@ -100,8 +105,11 @@ def noise(row: Row, typical_spread: float) -> float:
     """The standard error of a row's bits/dim, √(se² + sd²/n), images and n seeds together.
 
     The images' part is not divided by n: every seed is scored on the same images. One seed has no spread of
-    its own and takes ``typical_spread``.
+    its own and takes ``typical_spread``. An error over images that is unknown, as that of one image, could
+    have any size: ∞.
     """
+    if math.isnan(row.mean["bits_se"]):
+        return math.inf
     spread = row.spread["bits"] if row.seeds > 1 else typical_spread
     return math.hypot(row.mean["bits_se"], spread / math.sqrt(row.seeds))
 

@@ -12,8 +12,9 @@ from vaebench.errors import UsageError
 from vaebench.evaluation.codes import CodeUse
 from vaebench.evaluation.subset import spread
 from vaebench.model import Vae
-from vaebench.pictures.grid import DPI, figure_png
+from vaebench.pictures.grid import DPI
 from vaebench.pictures.latents import centres, inferred
+from vaebench.pictures.style import figure_png, own_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +57,7 @@ def projected(x: np.ndarray, method: Method, seed: int) -> tuple[np.ndarray, lis
     return found, [f"component {i}: {share:.0%} of the variance" for i, share in shares]
 
 
+@own_style()
 def latents_png(
     model: Vae, data: Dataset, group: int, count: int, method: Method, seed: int, rows: int
 ) -> bytes:
@@ -113,6 +115,7 @@ def code_use(model: Vae, images: Tensor, seed: int, rows: int) -> dict[str, Code
     return found
 
 
+@own_style()
 def codes_png(model: Vae, data: Dataset, seed: int, rows: int) -> bytes:
     """How often each code is used over the test split: a cell for each, and all sorted, by group."""
     from matplotlib.figure import Figure

@@ -4,15 +4,13 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from vaebench.pictures.style import figure_png, own_style
 
 SMALLEST = 48
 """Pixels to which the longer side of a small image is enlarged, at least."""
@@ -43,6 +41,7 @@ def grid_png(images: Tensor, levels: int, columns: int) -> bytes:
     return buffer.getvalue()
 
 
+@own_style()
 def labelled_png(
     images: Tensor, levels: int, across: Sequence[str], down: Sequence[str], title: str
 ) -> bytes:
@@ -68,13 +67,6 @@ def labelled_png(
     axes.spines[:].set_visible(False)
     figure.text(0.1 / whole[0], 1 - 0.08 / whole[1], "\n".join(lines), fontsize=9, va="top")
     return figure_png(figure)
-
-
-def figure_png(figure: "Figure") -> bytes:
-    """A matplotlib figure as a PNG, without touching matplotlib's state."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def samples_png(images: Tensor, levels: int) -> bytes:

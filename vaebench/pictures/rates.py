@@ -1,7 +1,8 @@
 """Where a model spends its bits: the rate of each group, as a picture."""
 
-import io
 from collections.abc import Mapping
+
+from vaebench.pictures.style import figure_png, own_style
 
 
 def by_side(rates: Mapping[str, float]) -> dict[str, dict[str, float]]:
@@ -13,6 +14,7 @@ def by_side(rates: Mapping[str, float]) -> dict[str, dict[str, float]]:
     return found
 
 
+@own_style()
 def rates_png(rates: Mapping[str, float], title: str) -> bytes:
     """A PNG of bars, one per group, root first: nats per image, a colour per resolution."""
     from matplotlib.figure import Figure
@@ -31,6 +33,4 @@ def rates_png(rates: Mapping[str, float], title: str) -> bytes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()
+    return figure_png(figure, dpi=150)

@@ -1,10 +1,8 @@
 """The record of a run: what was run, where, what it cost, and the command that asks for it again."""
 
 import platform
-import resource
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +20,7 @@ from vaebench.composing.spec import Spec, parse
 from vaebench.contracts import Dataset
 from vaebench.records import Record
 from vaebench.requests.request import Request
+from vaebench.run import memory
 from vaebench.run.code import Code, agreed, code_of
 from vaebench.run.prepare import Prepared
 from vaebench.run.trace import DataTrace
@@ -122,7 +121,7 @@ def _data(spec: str, dataset: Dataset, trace: DataTrace) -> records.Data:
     )
 
 
-def _budget(outcome: Outcome, batch: int, peak_memory_mb: float) -> records.Budget:
+def _budget(outcome: Outcome, batch: int, peak_memory_mb: float | None) -> records.Budget:
     state = outcome.training
     images = state.step * batch
     return records.Budget(
@@ -153,11 +152,10 @@ def _fit(request: Request, state: State | None) -> records.Fit | None:
     )
 
 
-def _peak_memory_mb(device: torch.device) -> float:
+def _peak_memory_mb(device: torch.device) -> float | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return memory.peak_mb()
 
 
 def _environment(device: torch.device) -> records.Environment:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_FLUSHES_FOLDERS = os.name != "nt"
+"""Windows opens no folder as a file."""
 _OLD = ".old.tmp"
 """What a folder is called between the two renames that replace it."""
 
@@ -24,6 +26,9 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _flush(path: Path) -> None:
+    """Flush a folder's entries to the disk, where the system can."""
+    if not _FLUSHES_FOLDERS:
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

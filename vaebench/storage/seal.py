@@ -1,7 +1,12 @@
-"""JSON objects that notice a changed bit: the last member is the sha256 of the text without it."""
+"""JSON objects that notice a changed bit: the last member is the sha256 of the text without it.
+
+The text is that of ``vaebench.storage.encoding.plain_utf8``: its encoding and line ends are no content.
+"""
 
 import hashlib
 import re
+
+from vaebench.storage.encoding import plain_utf8
 
 _SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n\}\n')
 _LENGTH = len(',\n  "sha256": ""\n}\n') + 64
@@ -15,10 +20,11 @@ def seal(text: bytes) -> bytes:
 
 
 def unseal(text: bytes) -> bytes:
-    """The object that was sealed; text without a seal, as the first runs have it, is returned as it is.
+    """The object that was sealed; text without a seal, as the first runs have it, is returned in UTF-8.
 
     :raises ValueError: where it has changed
     """
+    text = plain_utf8(text).rstrip(b"\n") + b"\n"
     found = _SEAL.fullmatch(text[-_LENGTH:])
     if found is None:
         return text

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vaebench.errors import UsageError
+from vaebench.storage.encoding import plain_utf8
 from vaebench.text import nearest, one_line
 
 
@@ -39,7 +40,7 @@ def read(path: Path, parse_float: Callable[[str], Any] = float) -> dict[str, Any
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=parse_float)
+        return tomllib.loads(plain_utf8(path.read_bytes()).decode(), parse_float=parse_float)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

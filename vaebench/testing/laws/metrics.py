@@ -84,7 +84,12 @@ def few_images_are_said(subject: Function, width: int, more: int, seed: int) -> 
     found = scored(subject, a, b)
     hold(found.images == len(a), "images on record", found.images, len(a))
     hold(found.few_images == (len(a) <= width), "few_images", found.few_images, len(a) <= width)
-    hold(np.isfinite([found.kid, found.kid_se]).all(), "KID of few images", found.kid, "finite")
+    hold(
+        found.kid_se is not None and np.isfinite([found.kid, found.kid_se]).all(),
+        "KID of few images",
+        found.kid,
+        "finite",
+    )
 
 
 METRICS = (

@@ -1,0 +1,28 @@
+"""Text as an editor, a shell or git may have left it: a byte-order mark, UTF-16, Windows' line ends."""
+
+import codecs
+from typing import Final
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's mark does
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def plain_utf8(content: bytes) -> bytes:
+    """The same text in UTF-8 without a byte-order mark, its lines ended by one line feed.
+
+    Without a mark the bytes are taken for UTF-8, and their line ends alone are changed.
+
+    :raises UnicodeDecodeError: where a mark says UTF-16 or UTF-32 and the rest is none
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            content = content[len(mark) :]
+            if encoding != "utf-8":
+                content = content.decode(encoding).encode("utf-8")
+            break
+    return content.replace(b"\r\n", b"\n")
