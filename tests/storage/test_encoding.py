@@ -82,7 +82,7 @@ def test_recipes_tracks_and_published_figures_are_read(tmp_path: Path, encoding:
         shutil.copy(room.find(name), copy)
         rewrite(copy, encoding, end)
         assert room.read(copy) == room.read(room.find(name))
-    figures = Path(__file__).parents[1] / "leaderboards" / published.FILE
+    figures = Path(__file__).parents[2] / "leaderboards" / published.FILE
     shutil.copy(figures, tmp_path)
     rewrite(tmp_path / published.FILE, encoding, end)
     assert published.read(tmp_path / published.FILE) == published.read(figures)
@@ -94,7 +94,7 @@ def test_a_runs_request_and_record_are_read(tmp_path: Path, encoding: str, end: 
     run = RunFolder(tmp_path)
     request = Request(compose="enc=mlp", data="folder:/ä", training=Training(), scoring=Scoring(), seed=3)
     run.write_request(request)
-    record = next((Path(__file__).parents[1] / "leaderboards" / "records").glob("*.json"))
+    record = next((Path(__file__).parents[2] / "leaderboards" / "records").glob("*.json"))
     run.record.write_bytes(seal(record.read_bytes()))
     for path in (run.request_file, run.record):
         if not sealed:
@@ -122,7 +122,7 @@ def test_text_that_is_not_what_its_mark_says_is_refused_in_one_line(
 def test_a_board_that_git_checked_out_with_other_line_ends_is_up_to_date(
     tmp_path: Path, encoding: str, end: str
 ) -> None:
-    record = read(next((Path(__file__).parents[1] / "leaderboards" / "records").glob("*.json")))
+    record = read(next((Path(__file__).parents[2] / "leaderboards" / "records").glob("*.json")))
     (tmp_path / "record.json").write_bytes(seal(to_json(msgspec.structs.replace(record, pictures=None))))
     folder.submit(tmp_path / "record.json", tmp_path / "board")
     assert call("leaderboard", "--root", tmp_path / "board") == 0

@@ -24,7 +24,7 @@ from vaebench.run.record import command
 from vaebench.settings import FITTING, Scoring, Training
 from vaebench.storage import later
 
-from .leaderboard.strategies import hostile_records, laws
+from tests.leaderboard.strategies import hostile_records, laws
 
 BOARD = Path(vaebench.__file__).parents[1] / "leaderboards"
 FILES = sorted((BOARD / leaderboard.RECORDS).glob("*.json")) if BOARD.is_dir() else []

@@ -38,13 +38,13 @@ def of_average(averaged: Tensor, raw: Tensor, dims: int) -> str | None:
     return line + (worse if mean > 0 else "")
 
 
-def of_test(test: float, error: float, recent: Sequence[float], dims: int) -> str | None:
+def of_test(test: float, error: float | None, recent: Sequence[float], dims: int) -> str | None:
     """A line where the test images cost far more or less than the last batches of training, else None.
 
-    :param test: mean of the test images, nats, and ``error`` its standard error
+    :param test: mean of the test images, nats, and ``error`` its standard error, None where it is unknown
     :param recent: means of training's last batches, nats
     """
-    if len(recent) < 2:
+    if len(recent) < 2 or error is None:
         return None
     batches = torch.tensor(recent, dtype=torch.float64)
     shown = batches.mean().item()
