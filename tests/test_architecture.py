@@ -33,7 +33,7 @@ ALLOWED = {
     "registry": TEXTS | {"hookspecs"},
     "records": {"errors", "settings", "storage"},
     "model": {"contracts", "distributions", "noise"},
-    "composing": TEXTS | {"contracts", "model", "registry", "settings"},
+    "composing": TEXTS | {"contracts", "hookspecs", "model", "registry", "settings"},
     "requests": TEXTS | {"composing", "registry", "settings", "storage"},
     "leaderboard": {"composing", "errors", "records", "settings", "storage"},
     "blocks": BASE,

@@ -122,11 +122,11 @@ def styled() -> Iterator[dict[str, object]]:
 def test_a_persons_settings_neither_change_a_picture_nor_are_changed(
     styled: dict[str, object], tmp_path: Path
 ) -> None:
-    rates.save(tmp_path / "styled.png", {"a@1": 1.0, "b@2": 2.0}, "title")
+    (tmp_path / "styled.png").write_bytes(rates.rates_png({"a@1": 1.0, "b@2": 2.0}, "title"))
     assert dict(matplotlib.rcParams) == styled
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        rates.save(tmp_path / "plain.png", {"a@1": 1.0, "b@2": 2.0}, "title")
+        (tmp_path / "plain.png").write_bytes(rates.rates_png({"a@1": 1.0, "b@2": 2.0}, "title"))
     assert (tmp_path / "styled.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
     assert plt.get_fignums() == []
 

@@ -33,7 +33,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def train(photos: Path, out: Path, compose: str = TINY) -> None:
-    words = ("run", "--compose", compose, "--data", f"folder:{photos}", "--steps", 2, *QUICK)
+    words = ("run", "--compose", compose, "--data", f"folder:{photos},size=8", "--steps", 2, *QUICK)
     assert call(*words, "--out", out) == 0
 
 
@@ -75,7 +75,7 @@ def _loaded(photos: Path):  # type: ignore[no-untyped-def]
     from vaebench import registry
     from vaebench.run.prepare import load
 
-    return load(f"folder:{photos}", registry.load(), photos).dataset
+    return load(f"folder:{photos},size=8", registry.load(), photos).dataset
 
 
 def test_codes_are_not_counted_on_other_data(photos: Path, tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def fit_prior(job: Job, model: Vae, settings: Training, trained: State) -> State
     job.reporter.say(f"{FITTING} to the frozen rest")
     code = code_of(job.prepared.composition)
     store = Store(folder.fit_checkpoints, job.reporter.saved)
-    return Stage(fit, settings, store, bound, code, code_so_far(trained, code)).run(job)
+    before = code_so_far(trained, code)
+    return Stage(fit, settings, store, bound, code, before, trained.machine).run(job)
 
 
 def save_rest(folder: RunFolder, weights: Mapping[str, Tensor], state: State) -> None:

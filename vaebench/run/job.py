@@ -15,6 +15,7 @@ from vaebench.run.trace import DataTrace
 from vaebench.settings import Training
 from vaebench.training.checkpoint import Store
 from vaebench.training.loop import M, State, Trainer
+from vaebench.training.machine import Machine
 from vaebench.training.remarks import of_average
 from vaebench.training.stream import Stream
 
@@ -42,6 +43,8 @@ class Stage(Generic[M]):
     """The code of the components that train."""
     before: Code | None = None
     """The code that trained what is frozen."""
+    machine: Machine | None = None
+    """The machine that trained what is frozen."""
 
     def run(self, job: Job) -> State:
         """Train to the end of the budget, then give what is trained its final weights.
@@ -64,7 +67,7 @@ class Stage(Generic[M]):
             job.reporter,
             (lambda scored: self.bound(scored, validation).mean().item()) if validated else None,
         )
-        trainer.restore()
+        trainer.restore(self.machine)
         self._note_data(trainer.state, job)
         self._note_code(trainer.state, job.reporter)
         state = trainer.run()
