@@ -50,6 +50,36 @@ def test_what_is_there_is_skipped_in_the_folders_or_on_the_board(tmp_path: Path)
     assert states(bench(tmp_path)) == ["missing", "missing"]
 
 
+CONSTANT = TRACK.replace("lr = 1e-3", "lr = 1e-3\nema_warmup = false")
+
+
+def test_runs_of_before_a_setting_came_are_pointed_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = tmp_path / "boards"
+    bench(tmp_path, CONSTANT, board=board, seeds=[0]).go()
+    shutil.rmtree(tmp_path / "runs")
+    assert states(bench(tmp_path, CONSTANT, board=board)) == ["skipped", "missing"]
+    work = bench(tmp_path, board=board)
+    assert states(work) == ["missing", "missing"]
+    assert len(work.earlier) == 1
+    assert not bench(tmp_path, CONSTANT, board=board).earlier
+    words = (
+        "bench",
+        tmp_path / "tiny.toml",
+        "--leaderboard",
+        board,
+        "--out",
+        tmp_path / "runs",
+        "--commands",
+    )
+    (tmp_path / "tiny.toml").write_text(TRACK)
+    assert call(*words, "--device", "cpu") == 0
+    assert "1 of the missing runs are there as they were meant before: with ema_warmup = false" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_damaged_board_is_said_before_anything_is_run(tmp_path: Path) -> None:
     board = tmp_path / "boards"
     bench(tmp_path, board=board, seeds=[0]).go()

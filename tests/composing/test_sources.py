@@ -141,6 +141,18 @@ def test_a_folder_may_be_renamed(package: Path) -> None:
     assert hashed() == before
 
 
+def test_which_of_two_modules_a_name_comes_from_counts(package: Path) -> None:
+    (package / "apart.py").write_text("SIZE = 4\n")
+    hashes = set()
+    for one, other in (("apart", "inner.cells"), ("inner.cells", "apart")):
+        (package / "inner" / "cells.py").write_text("SIZE = 3\n")
+        (package / "far.py").write_text(f"from strange.{one} import SIZE\n")
+        (package / "lazily.py").write_text(f"from strange.{other} import SIZE\nMORE = 1\n")
+        (package / "part.py").write_text("from strange import far, lazily\nfar.SIZE - 2 * lazily.SIZE\n")
+        hashes.add(hashed())
+    assert len(hashes) == 2
+
+
 PARTS = sorted(Path(vaebench.__file__).parent.rglob("*.py"))
 
 

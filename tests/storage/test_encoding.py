@@ -92,7 +92,9 @@ def test_recipes_tracks_and_published_figures_are_read(tmp_path: Path, encoding:
 @pytest.mark.parametrize("sealed", [True, False])
 def test_a_runs_request_and_record_are_read(tmp_path: Path, encoding: str, end: str, sealed: bool) -> None:
     run = RunFolder(tmp_path)
-    request = Request(compose="enc=mlp", data="folder:/ä,split=hash", training=Training(), scoring=Scoring(), seed=3)
+    request = Request(
+        compose="enc=mlp", data="folder:/ä,split=hash", training=Training(), scoring=Scoring(), seed=3
+    )
     run.write_request(request)
     record = next((Path(__file__).parents[2] / "leaderboards" / "records").glob("*.json"))
     run.record.write_bytes(seal(record.read_bytes()))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vaebench
+from tests.leaderboard.strategies import hostile_records, laws
 from vaebench import leaderboard, records, registry
 from vaebench.bench.plan import plan, submitted
 from vaebench.leaderboard.commands import reproducing
@@ -23,8 +24,6 @@ from vaebench.requests.request import Base, Request
 from vaebench.run.record import command
 from vaebench.settings import FITTING, Scoring, Training
 from vaebench.storage import later
-
-from tests.leaderboard.strategies import hostile_records, laws
 
 BOARD = Path(vaebench.__file__).parents[1] / "leaderboards"
 FILES = sorted((BOARD / leaderboard.RECORDS).glob("*.json")) if BOARD.is_dir() else []

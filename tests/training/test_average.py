@@ -124,3 +124,71 @@ def test_the_test_images_may_cost_a_tenth_more_or_less(shown: float, share: floa
         assert (of_test(test, 0.0, recent, 64) is not None) == (share > 0.1)
     assert of_test(test, shown * share, recent, 64) is None
     assert of_test(test, 0.0, recent[:1], 64) is None
+
+
+def old(folder: Path) -> None:
+    """Make a run's request that of a version without the setting."""
+    place = folder / "run.json"
+    request = json.loads(place.read_bytes())
+    for table in filter(None, (request["training"], request["fitting"])):
+        del table["ema_warmup"]
+    del request["sha256"]
+    place.write_text(json.dumps(request))
+
+
+CODED = "enc=conv,enc.width=4,latent=vq,latent.codes=4,prior=pixelcnn,prior.width=4,prior.layers=1"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_words_that_began_an_old_run_go_on_with_it(
+    named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = (
+        "run",
+        "--compose",
+        CODED,
+        "--steps",
+        4,
+        *QUICK,
+        "--set",
+        "checkpoint=1e-9",
+        "--set",
+        "fit.steps=2",
+    )
+    words = (*words, "--out", "mine") if named else words
+    constant = ("--set", "ema_warmup=false", "--set", "fit.ema_warmup=false")
+    with pytest.MonkeyPatch.context() as patched:
+        interrupt(patched, 3)
+        assert call(*words, *constant) != 0
+    (folder,) = [Path("mine")] if named else Path("runs").iterdir()
+    old(folder)
+    if named:
+        assert call(*words, "--resume", "--set", "ema_warmup=true") == 2  # this is another run
+    assert call(*words, "--resume") == 0
+    record = records.read(folder / "record.json")
+    assert not record.training.ema_warmup
+    assert record.fit is not None
+    assert not record.fit.settings.ema_warmup
+    assert named or len(list(Path("runs").iterdir())) == 1
+
+
+def test_the_words_that_began_an_old_refit_go_on_with_it(tmp_path: Path) -> None:
+    run = ("run", "--compose", "enc=mlp,latent.dim=2", "--steps", 2, *QUICK, "--out", tmp_path / "base")
+    assert call(*run) == 0
+    refit = ("refit", tmp_path / "base", "--prior", "mog", "--set", "fit.steps=4", "--out", tmp_path / "new")
+    refit = (*refit, "--set", "fit.checkpoint=1e-9", "--device", "cpu")
+    with pytest.MonkeyPatch.context() as patched:
+        interrupt(patched, 3)
+        assert call(*refit, "--set", "fit.ema_warmup=false") != 0
+    assert call(*refit, "--resume") == 0
+    record = records.read(tmp_path / "new" / "record.json")
+    assert record.fit is not None
+    assert (record.fit.settings.ema_warmup, record.training.ema_warmup) == (False, True)
+
+
+def test_without_an_average_there_is_no_warm_up_to_tell_runs_apart(tmp_path: Path) -> None:
+    words = ("run", "--compose", "enc=mlp,latent.dim=2", "--steps", 1, *QUICK, "--set", "ema=0")
+    assert call(*words, "--set", "ema_warmup=true", "--out", tmp_path / "run") == 0
+    assert not records.read(tmp_path / "run" / "record.json").training.ema_warmup
+    assert call(*words, "--set", "ema_warmup=false", "--out", tmp_path / "run", "--resume") == 0

@@ -1,13 +1,13 @@
 """A track -> its runs: every entry and seed as a canonical request, and what is there already."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from vaebench import records
+from vaebench.composing.parameters import text
 from vaebench.composing.resolve import resolve
 from vaebench.composing.spec import Choice, Spec, check_names, parse
 from vaebench.contracts import ImageShape
@@ -15,7 +15,7 @@ from vaebench.errors import UsageError, VaebenchError
 from vaebench.evaluation.likelihood import default_samples
 from vaebench.records import Record
 from vaebench.registry import Registry
-from vaebench.requests.request import Request
+from vaebench.requests.request import Request, as_before
 from vaebench.requests.tracks import Entry, Track
 from vaebench.run import prepare
 from vaebench.run.folder import RunFolder
@@ -88,7 +88,7 @@ def plan(
             continue
         for seed in seeds or track.seeds:
             request = msgspec.structs.replace(prepared.request, seed=seed)
-            seeded = dataclasses.replace(prepared, request=request)
+            seeded = replace(prepared, request=request)
             runs.append(Run(entry, seeded, out / request.folder_name, new))
     return Plan(track, tuple(runs), tuple(refused))
 
@@ -180,3 +180,32 @@ def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record
             if answers(record, asked, run.prepared.data.checksum):
                 there[run.folder] = record
     return there
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run as it was asked for before some settings came, and the request of today."""
+
+    run: Run
+    now: Request
+
+
+def earlier(run: Run) -> Earlier | None:
+    """The run as it was asked for before some settings came; None where that is the same."""
+    request = as_before(run.request)
+    if request == run.request:
+        return None
+    folder = run.folder.with_name(request.folder_name)
+    return Earlier(replace(run, prepared=replace(run.prepared, request=request), folder=folder), run.request)
+
+
+def words(runs: Iterable[Earlier]) -> list[str]:
+    """The settings that came since, each with what its absence meant, as a track writes it."""
+    pairs: dict[str, None] = {}
+    for one in runs:
+        before = one.run.request
+        for then, now in ((before.training, one.now.training), (before.fitting, one.now.fitting)):
+            for name in then.__struct_fields__ if then is not None else ():
+                if (value := getattr(then, name)) != getattr(now, name):
+                    pairs[f"{name} = {text(value)}"] = None
+    return list(pairs)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
-from vaebench.bench.plan import Plan, Run, finished, submitted
+from vaebench.bench.plan import Earlier, Plan, Run, earlier, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
 from vaebench.leaderboard.provenance import Current, changed, unnamed
 from vaebench.records import Record
@@ -46,6 +46,8 @@ class Work:
         self.data_root, self.device, self.jobs = data_root, device, jobs
         self.current, self.again = current, again
         self.statuses = [Status(run) for run in plan.runs]
+        self.earlier: Sequence[Earlier] = ()
+        """Missing runs that are there as they were meant before some settings came."""
         self._unsubmitted: list[Path] = []
         self._left: deque[Status] = deque()
         self._lock = Lock()
@@ -57,7 +59,8 @@ class Work:
 
     def _look(self) -> None:
         """See what is there: in the runs' own folders, then on the board."""
-        known = submitted(self.plan.runs, filter(self._counts, self._on_the_board()))
+        board = list(filter(self._counts, self._on_the_board()))
+        known = submitted(self.plan.runs, board)
         for status in self.statuses:
             own = self._finished(status.run)
             found = own or known.get(status.run.folder)
@@ -66,6 +69,9 @@ class Work:
             if found is not None:
                 _settle(status, found, "skipped")
         self._left = deque(status for status in self.statuses if status.state == "missing")
+        before = [one for one in (earlier(status.run) for status in self._left) if one is not None]
+        there = submitted((one.run for one in before), board)
+        self.earlier = [one for one in before if one.run.folder in there or self._finished(one.run)]
 
     def _finished(self, run: Run) -> Record | None:
         found = finished(run)

@@ -100,7 +100,7 @@ def bench(
     for spec in added:
         check_names(parse(spec), known)
 
-    from vaebench.bench.plan import plan
+    from vaebench.bench.plan import plan, words
     from vaebench.bench.work import Work
     from vaebench.cli.benchtable import Display
     from vaebench.composing.sources import installed
@@ -112,6 +112,9 @@ def bench(
         click.echo(f"cannot be run: {refused.entry.compose}: {refused.why}", err=True)
     place = board or (_BOARD if _BOARD.is_dir() else None)
     work = Work(planned, place, data_root, device, jobs, installed(known), stale)
+    if work.earlier:
+        count, meant = len(work.earlier), ", ".join(words(work.earlier))
+        click.echo(f"{count} of the missing runs are there as they were meant before: with {meant}", err=True)
     if commands or dry_run:
         _foretell(work, dry_run, as_json)
         return

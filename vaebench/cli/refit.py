@@ -50,6 +50,7 @@ def refit(
     from vaebench.composing.spec import Spec, check_names, parse
     from vaebench.requests import recipes
     from vaebench.run.folder import RunFolder
+    from vaebench.settings import Training
 
     if out is not None:
         RunFolder(out).refuse_if_in_use()  # before torch and the data are loaded
@@ -76,5 +77,6 @@ def refit(
         seed=request.seed if seed is None else seed,
         base=start.base_of(folder, frozen=True),
     )
-    place = Place(data_root or default_root(), device, out, resume, other_data)
+    asked_for = {*plan.settings, *Training.__struct_fields__}  # the rest is as it was trained
+    place = Place(data_root or default_root(), device, out, resume, other_data, asked_for)
     perform_and_show(asked, components, place, progress, as_json, folder)

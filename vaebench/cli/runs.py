@@ -113,7 +113,7 @@ def run(
     from vaebench.run import start
     from vaebench.run.perform import Place
 
-    place = Place(data_root or default_root(), device, out, resume, other_data)
+    place = Place(data_root or default_root(), device, out, resume, other_data, plan.settings.keys())
     if asked_again:
         assert out is not None
         request = RunFolder(out).request()

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections.abc import Collection
+from typing import TypeVar
 
 import msgspec
 
@@ -9,6 +11,7 @@ from vaebench.composing.spec import DataSpec, parse, parse_data
 from vaebench.settings import Scoring, Training
 from vaebench.storage import later
 
+S = TypeVar("S", Training, Scoring)
 _NAMED_BY_ALL = 4
 """A run's folder is named by every field that came up to this change (``vaebench.storage.later``), and by a
 later one where it says more than its absence."""
@@ -56,3 +59,22 @@ def data_as_meant(data: str) -> str:
     if re.split("[:,]", data)[0].strip() != "folder" or "split" in (spec := parse_data(data)).parameters:
         return data
     return str(DataSpec(spec.name, spec.argument, {**spec.parameters, "split": "shuffle"}))
+
+
+def as_before(request: Request, given: Collection[str] = ()) -> Request:
+    """What a request meant before some settings came, where these are not given.
+
+    :param given: names of the settings that were given, those of a fit after ``fit.``
+    """
+    fit = {name.removeprefix("fit.") for name in given if name.startswith("fit.")}
+    return msgspec.structs.replace(
+        request,
+        training=_absent(request.training, given),
+        scoring=_absent(request.scoring, given),
+        fitting=request.fitting and _absent(request.fitting, fit),
+    )
+
+
+def _absent(settings: S, given: Collection[str]) -> S:
+    absent = {name: absence.value for name, absence in later.absences(type(settings)).items()}
+    return msgspec.structs.replace(settings, **{n: value for n, value in absent.items() if n not in given})

@@ -1,7 +1,8 @@
 """Perform a run in its folder: the one way by which commands and Python start a run and go on with one."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
 from vaebench.model import Vae
 from vaebench.records import Record
 from vaebench.registry import Registry
-from vaebench.requests.request import Request
+from vaebench.requests.request import Request, as_before
 from vaebench.run import runner, start, trace
 from vaebench.run.fit_prior import take_rest
 from vaebench.run.folder import RunFolder
@@ -34,6 +35,9 @@ class Place:
     """Go on where an interrupted run stopped."""
     other_data: bool = False
     """Go on although the data have changed; the record tells both checksums."""
+    given: Collection[str] = ()
+    """Names of the settings that were given, those of a fit after ``fit.``: a run that is to go on may have
+    begun before the others came."""
 
 
 def perform(
@@ -46,6 +50,8 @@ def perform(
     :raises OtherDataError: where the data of the run, or of a frozen base, have changed
     """
     prepared, model = prepare(request, registry, place.root, place.device)
+    if place.resume:
+        prepared = replace(prepared, request=_as_begun(prepared.request, place))
     folder = RunFolder(place.out or Path("runs") / prepared.request.folder_name)
     if not folder.record.exists():
         check_trainable(prepared)
@@ -60,6 +66,13 @@ def perform(
             _keep(base, folder, prepared)
         _introduce(prepared, folder, reporter)
         return folder, _carry_out(Job(prepared, folder, reporter, seen), model)
+
+
+def _as_begun(request: Request, place: Place) -> Request:
+    """The request of the run that is to go on, which may have begun before some settings came."""
+    before = as_before(request, place.given)
+    folder = RunFolder(place.out or Path("runs") / before.folder_name)
+    return before if folder.request_file.exists() and folder.request() == before else request
 
 
 def _carry_out(job: Job, model: Vae) -> Record:

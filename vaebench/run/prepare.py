@@ -90,6 +90,7 @@ def settle(
     training = _with_budget(request.training, dataset)
     if training.lr is None:
         training = msgspec.structs.replace(training, lr=dataset.lr)
+    training = _without_idle(training)
     canonical = Request(
         compose=str(composition.spec),
         data=str(loaded.spec),
@@ -125,7 +126,12 @@ def _fitting(request: Request, composition: Composition, dataset: Dataset) -> Tr
         if request.fitting is not None:
             raise UsageError("fit: these settings are for a prior that is fitted after the rest")
         return None
-    return _with_budget(request.fitting or FITTING, dataset)
+    return _without_idle(_with_budget(request.fitting or FITTING, dataset))
+
+
+def _without_idle(settings: Training) -> Training:
+    """Settings that differ only in what does nothing are the same: no average, no warm-up of it."""
+    return settings if settings.ema else msgspec.structs.replace(settings, ema_warmup=False)
 
 
 def check_trainable(prepared: Prepared) -> None:
