@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.metadata import distributions
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.test_registry import GOOD, Site
 from vaebench import registry
 from vaebench.composing import resolve as compose
 from vaebench.composing.defaults import filled
@@ -15,7 +18,7 @@ from vaebench.composing.spec import SLOTS, parse
 from vaebench.contracts import ImageShape, Part, Prior
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.hookspecs import Entry
-from vaebench.registry import OWN, WITHOUT, Registered, Registry
+from vaebench.registry import OWN, WITHOUT, Registered, Registry, discover
 
 GREY, BINARY, COLOUR = ImageShape(1, 8, 8, 256), ImageShape(1, 8, 8, 2), ImageShape(3, 32, 32, 256)
 BUILT_IN = [each for each in registry.load().entries() if each.package == OWN]
@@ -141,6 +144,16 @@ def test_a_suggestion_that_is_not_on_offer_or_broken_is_refused() -> None:
     whole = stranger("prior", "elsewhere")
     found = filled({"latent": "theirs", "enc": "mlp"}, GREY, Registry([*BUILT_IN, latent, whole]))
     assert found["prior"] == "elsewhere"
+
+
+def test_a_registry_leaves_packages_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    site = Site(tmp_path)
+    site.install("Some_Package", GOOD)
+    installed = list(distributions(path=[str(tmp_path)]))
+    assert discover(installed).entries()
+    assert discover(installed, ["other"]).entries()
+    assert discover(installed, ["some-package"]).entries() == ()
 
 
 @pytest.fixture
