@@ -253,6 +253,13 @@ class Objective(Part):
     Built as ``Objective(groups, image, **parameters)``.
     """
 
+    over: ClassVar[Literal["image", "batch"]] = "image"
+    """Whether the losses of a batch in another order are the same losses in that order (``image``), or the
+    loss is a function of the whole batch and of the places in it (``batch``: stratified estimators, say)."""
+    formula: ClassVar[Callable[..., float] | None] = None
+    """A static method that says the loss of an image alone in its batch a second time, in plain numbers:
+    ``formula(distortions, rates, log_weights, progress, groups, image, **parameters)``, K distortions and log
+    weights, and K rates for each group, in nats. ``vaebench check`` holds ``forward`` to it."""
     samples: int = 1
     """Samples of z per image that the loss needs."""
 

@@ -78,6 +78,11 @@ class Vae(nn.Module):
         """The canonical text of the composition; empty for a model that was wired by hand."""
         self.replace_prior(prior)
 
+    @property
+    def likelihood(self) -> Likelihood:
+        """The part that decoder and output head lead to."""
+        return self.output.likelihood
+
     def extra_repr(self) -> str:
         """The composition, shown where the model is printed."""
         return self.spec

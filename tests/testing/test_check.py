@@ -57,7 +57,7 @@ def test_verdicts_are_json_as_well(check: Called) -> None:
     code, out, _ = check("likelihood=bernoulli", "--json", "--effort", "0.1")
     found = json.loads(out)
     assert code == 0
-    assert {v["status"] for v in found} == {"holds"}
+    assert {v["status"] for v in found} == {"holds", "does not apply"}
     assert all(v["promise"] and v["where"] and v["seconds"] >= 0 for v in found)
 
 

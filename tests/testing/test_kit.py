@@ -174,7 +174,7 @@ def test_parameters_are_tried_at_the_ends_of_their_ranges() -> None:
     assert found["share"] == (0.25, 1e-3, 4)
     assert found["form"] == ("b", "a")
     assert found["on"] == (False, True)
-    assert found["layers"] == ("1", "1x1")
+    assert found["layers"] == ("1", "1x1", "2")
     assert None in found["most"]
     assert 1 in found["most"]
     assert found["needed"] == (10, 11)

@@ -22,6 +22,7 @@ from . import (
     test_witnesses_likelihoods,
     test_witnesses_networks,
     test_witnesses_objectives,
+    test_witnesses_planted,
     test_witnesses_priors,
 )
 from .witness import Witness, bites
@@ -161,6 +162,7 @@ def test_every_law_has_a_witness() -> None:
         test_witnesses_likelihoods,
         test_witnesses_networks,
         test_witnesses_objectives,
+        test_witnesses_planted,
         test_witnesses_priors,
     )
     seen = {w.law for module in modules for w in module.WITNESSES} | {w.law for w in WITNESSES}

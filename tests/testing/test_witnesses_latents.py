@@ -110,7 +110,7 @@ WITNESSES = [
         "latent", "given latents replay a walk", Skip, "features", "a skip connection past the bottleneck"
     ),
     Witness("latent", "temperature", NoTemperature, "temperature 0", "a temperature that nobody reads"),
-    Witness("latent", "rates are KL(q‖p)", WrongSign, "less the rate", "the KL logged with the wrong sign"),
+    Witness("latent", "rates are KL(q‖p)", WrongSign, "is negative", "the KL logged with the wrong sign"),
     Witness(
         "latent",
         "posterior density and samples agree",

@@ -33,7 +33,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 def check(context: click.Context, what: str, verbose: bool, effort: float, as_json: bool) -> None:
     """Try a part against every law of its kind, and show the smallest counter-example of each one it breaks.
 
-    WHAT is KIND=NAME, a package, or all.
+    WHAT is KIND=NAME or SLOT=NAME, a package, or all.
 
     \b
       vaebench check prior=normal

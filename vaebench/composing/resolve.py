@@ -1,6 +1,6 @@
 """Spec -> a checked composition -> a wired model; every mismatch is said before a tensor is made."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,14 @@ class Chosen:
     part: type[Part]
     parameters: Mapping[str, Any]
 
-    def made(self, slot: Slot, parts: Mapping[str, Any], image: ImageShape) -> Any:
-        """The part, built from those that were built before it.
+    def made(self, slot: Slot, given: tuple[Any, ...]) -> Any:
+        """The part of a slot.
 
+        :param given: positional arguments of the constructor
         :raises UsageError: where its constructor refuses what it is given
         """
         try:
-            return self.part(*slot.given(parts, image), **self.parameters)
+            return self.part(*given, **self.parameters)
         except UsageError as error:
             raise UsageError(f"{slot.name}={self.registered.entry.name}: {error}") from None
 
@@ -50,11 +51,12 @@ class Composition:
         :raises UsageError: where a constructor refuses what it is given
         """
         training = training or Training()
-        parts: dict[str, Any] = {}
-        for slot in TABLE:
-            parts[slot.name] = self.chosen[slot.name].made(slot, parts, self.image)
-        by_kind = {slot.kind: parts[slot.name] for slot in TABLE}
-        model = Vae(self.image, **by_kind, shift=training.shift, scale=training.scale)
+        model = wire(
+            self.image,
+            lambda slot, given: self.chosen[slot.name].made(slot, given),
+            shift=training.shift,
+            scale=training.scale,
+        )
         model.spec = str(self.spec)
         for part in model.parts:
             part.recompute = training.recompute
@@ -65,11 +67,25 @@ class Composition:
         if self.stand_in is None:
             return None
         (slot,) = (slot for slot in TABLE if slot.name == "prior")
-        prior: Prior = self.stand_in.made(slot, {"latent": model.latent}, self.image)
+        prior: Prior = self.stand_in.made(slot, slot.given({"latent": model.latent}, self.image))
         for module in prior.modules():
             if isinstance(module, Part):
                 module.recompute = model.prior.recompute
         return prior
+
+
+def wire(
+    image: ImageShape,
+    make: Callable[[Slot, tuple[Any, ...]], Any],
+    *,
+    shift: float | None = None,
+    scale: float | None = None,
+) -> Vae:
+    """The model whose parts ``make`` builds, slot by slot, each given what was built before it."""
+    parts: dict[str, Any] = {}
+    for slot in TABLE:
+        parts[slot.name] = make(slot, slot.given(parts, image))
+    return Vae(image, **{slot.kind: parts[slot.name] for slot in TABLE}, shift=shift, scale=scale)
 
 
 def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:

@@ -64,20 +64,49 @@ def close(
     absolute: float = 1e-9,
 ) -> None:
     """Raise ``LawBroken`` at the element that is furthest from what is expected; infinities are equal."""
-    found = torch.as_tensor(measured, dtype=torch.float64).detach()
+    given = torch.as_tensor(measured, dtype=torch.float64).detach()
     due = torch.as_tensor(expected, dtype=torch.float64).detach()
-    if found.shape != due.shape:
-        raise LawBroken(f"{message}: the shapes differ", tuple(found.shape), tuple(due.shape))
-    excess = (found - due).abs() - absolute - relative * due.abs()
-    excess = torch.where(found == due, -torch.inf, excess.nan_to_num(torch.inf, torch.inf, torch.inf))
+    if given.shape != due.shape:
+        raise LawBroken(f"{message}: the shapes differ", tuple(given.shape), tuple(due.shape))
+    excess = (given - due).abs() - absolute - relative * due.abs()
+    excess = torch.where(given == due, -torch.inf, excess.nan_to_num(torch.inf, torch.inf, torch.inf))
     if excess.numel() and excess.max() > 0:
         worst = int(excess.argmax())
-        raise LawBroken(message, found.flatten()[worst].item(), due.flatten()[worst].item())
+        where = torch.unravel_index(torch.tensor(worst), given.shape)
+        place = f" (at {tuple(int(i) for i in where)} of {tuple(given.shape)})" if given.numel() > 1 else ""
+        allowed = absolute + relative * abs(due.flatten()[worst].item())
+        raise LawBroken(
+            message + place,
+            given.flatten()[worst].item(),
+            f"{due.flatten()[worst].item():.10g} ± {allowed:.2g}",
+        )
+
+
+def same(measured: Tensor, expected: Tensor, message: str) -> None:
+    """Raise ``LawBroken`` at the first element that is not the same; not-a-number equals itself."""
+    for what in ("shape", "dtype"):
+        pair = getattr(measured, what), getattr(expected, what)
+        hold(pair[0] == pair[1], f"{message}: the {what}s differ", *pair)
+    differ = ~((measured == expected) | ((measured != measured) & (expected != expected)))
+    if differ.any():
+        where = tuple(differ.nonzero()[0].tolist())
+        place = f" (first at {where}, in {int(differ.sum())} of {differ.numel()} elements)" if where else ""
+        raise LawBroken(message + place, measured[where].item(), expected[where].item())
+
+
+SHOWN = 6
+"""Elements of a tensor or sequence that a message shows."""
 
 
 def _shown(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Tensor):
-        value = value.tolist()
+        if value.numel() == 1:
+            return _shown(value.item())
+        elements = [_shown(v) for v in value.detach().flatten()[:SHOWN].tolist()]
+        more = ", ..." if value.numel() > SHOWN else ""
+        return f"[{', '.join(elements)}{more}] of shape {tuple(value.shape)}"
+    if isinstance(value, list | tuple) and any(isinstance(v, float) for v in value):
+        return f"[{', '.join(map(_shown, value))}]"
     return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,6 +1,7 @@
 """Laws asked of a subject: the smallest counter-example that Hypothesis finds, as a verdict."""
 
 import time
+import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -88,14 +89,18 @@ def ask(law: Law, subject: Subject, example: dict[str, Any]) -> None:
         raise
     except Exception as error:
         place = _place(error)
-        raise LawBroken(f"it raised {type(error).__name__}: {one_line(error)}{place}") from error
+        text = f": {one_line(error)}" if str(error) else ""
+        raise LawBroken(f"it raised {type(error).__name__}{text}{place}") from error
 
 
 def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace else ""
+    """Where it was raised, and the statement there: an assertion alone would say nothing."""
+    trace = traceback.extract_tb(error.__traceback__)
+    if not trace:
+        return ""
+    last = trace[-1]
+    statement = f": {last.line}" if last.line else ""
+    return f" ({last.filename}:{last.lineno}{statement})"
 
 
 def judge(law: Law, subject: Subject, effort: float = 1.0) -> Verdict:
@@ -110,10 +115,14 @@ def judge(law: Law, subject: Subject, effort: float = 1.0) -> Verdict:
         "package": subject.package,
         "law": law.name,
         "promise": law.promise,
-        "where": "; ".join(filter(None, (law.where, getattr(subject.target, "paper", "")))),
+        "where": law.where,
     }
-    if reason := law.unless(subject):
-        return Verdict(**said, status="does not apply", reason=reason)
+    try:
+        said["where"] = "; ".join(filter(None, (law.where, getattr(subject.target, "paper", ""))))
+        if reason := law.unless(subject):
+            return Verdict(**said, status="does not apply", reason=reason)
+    except VaebenchError as error:
+        return Verdict(**said, status="broken", reason=str(error))
     search = _Search(law, subject)
     try:
         _explore(search, max(1, round(law.tries * effort)))

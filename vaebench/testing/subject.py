@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.composing.resolve import check_fit
-from vaebench.composing.slots import SLOTS
-from vaebench.contracts import ImageShape, Part
+from vaebench.composing.resolve import check_fit, wire
+from vaebench.composing.slots import SLOTS, TABLE, Slot
+from vaebench.contracts import ImageShape, Part, Prior
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
@@ -19,17 +19,10 @@ from vaebench.registry import Registry
 from vaebench.testing.law import NotTriedError
 from vaebench.testing.values import small
 
-SLOT_OF = {kind: slot for slot, kind in SLOTS.items()}
-
-# What stands around a part where it may: quick, and of the plainest kind.
-_PLAIN = {
-    "enc": ("conv", "mlp"),
-    "latent": ("gaussian",),
-    "prior": ("normal", "uniform"),
-    "dec": ("mlp", "conv"),
-    "lik": ("bernoulli", "logistic"),
-    "obj": ("elbo",),
-}
+SLOT_OF = {slot.kind: slot.name for slot in TABLE}
+_PLAIN = {slot.name: slot.plain for slot in TABLE}
+BUILT_IN = "vaebench"
+"""The package whose parts are built in."""
 CHANNELS, LEVELS = (1, 3, 2, 4), (2, 3, 5, 17, 32, 256)
 
 
@@ -68,7 +61,24 @@ class PartSubject(Subject):
 
     @cached_property
     def target(self) -> Any:
-        return self.registry.resolve(self.kind, self.name)
+        """The class itself, of its own package where others offer the name too.
+
+        :raises VaebenchError: where it cannot be imported
+        """
+        own = Registry(r for r in self.registry.entries(self.kind) if r.package == self.package)
+        return own.resolve(self.kind, self.name)
+
+    @cached_property
+    def company(self) -> Registry:
+        """What may stand around the part: what is built in, and what its own package adds to that.
+
+        Another package, which may be broken, has no say in whether this part keeps its promises.
+        """
+        entries = self.registry.entries()
+        house = [r for r in entries if r.package == BUILT_IN]
+        taken = {(r.entry.kind, r.entry.name) for r in house}
+        own = [r for r in entries if r.package == self.package != BUILT_IN]
+        return Registry([*house, *(r for r in own if (r.entry.kind, r.entry.name) not in taken)])
 
     @property
     def slot(self) -> str:
@@ -92,7 +102,9 @@ class PartSubject(Subject):
         both = itertools.product(CHANNELS, LEVELS)
         found = tuple((c, n) for c, n in both if self.around(ImageShape(c, 1, 1, n)) is not None)
         if not found:
-            raise VaebenchError(f"no model can be composed around {self}: nothing installed fits its needs")
+            raise VaebenchError(
+                f"no model can be composed around {self}: nothing that is built in or of its own package fits"
+            )
         return found
 
     def around(self, image: ImageShape, **fixed: str) -> dict[str, str] | None:
@@ -114,20 +126,19 @@ class PartSubject(Subject):
         options = [[known[s]] if s in known else self._options(s) for s in SLOTS]
         for choice in itertools.product(*options):
             names = dict(zip(SLOTS, choice, strict=True))
-            parts = {s: self._part(s, n) for s, n in names.items()}
             try:
-                check_fit(parts, names, image, Registry([]))
-            except UsageError:
+                check_fit({s: self._part(s, n) for s, n in names.items()}, names, image, Registry([]))
+            except VaebenchError:  # they do not fit, or one of the subject's own package cannot be imported
                 continue
             return names
         return None
 
     def _part(self, slot: str, name: str) -> type[Part]:
-        return self.target if slot == self.slot else self.registry.resolve(SLOTS[slot], name)
+        return self.target if slot == self.slot else self.company.resolve(SLOTS[slot], name)
 
     def _options(self, slot: str) -> list[str]:
         """Names for an open slot: what the subject suggests, the plainest ones, then the rest."""
-        there = self.registry.names(SLOTS[slot])
+        there = self.company.names(SLOTS[slot])
         wanted = (self.target.suggests.get(slot, ""), *_PLAIN[slot], *there)
         return [name for name in dict.fromkeys(wanted) if name in there]
 
@@ -144,40 +155,28 @@ class PartSubject(Subject):
         told = {s: small(self._part(s, n)) for s, n in names.items()}
         told[self.slot].update(parameters or {})
 
-        def make(slot: str, *given: Any) -> Any:
-            return self._part(slot, names[slot])(*given, **told[slot])
+        def make(slot: Slot, given: tuple[Any, ...]) -> Any:
+            return self._part(slot.name, names[slot.name])(*given, **told[slot.name])
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                encoder = make("enc", image)
-                latent = make("latent", encoder.levels, image)
-                prior = make("prior", latent.groups, image)
-                decoder = make("dec", latent.out, image)
-                model = Vae(
-                    image,
-                    encoder,
-                    latent,
-                    prior,
-                    decoder,
-                    make("lik", image),
-                    make("obj", latent.groups, image),
-                )
+                model = wire(image, make)
             except UsageError as error:
                 raise NotTriedError(str(error)) from error
             model = model.double()
             shown = random_images(image, 16, seed)
             try:
                 for part in model.parts:
-                    part.begin(shown, torch.zeros(len(shown), dtype=torch.int64))
+                    part.begin(shown, labels_of(model.prior, len(shown)))
             except UsageError as error:
                 raise NotTriedError(str(error)) from error
         return model
 
     def part(self, model: Vae) -> Part:
         """The subject itself within a model."""
-        held = {"enc": "encoder", "dec": "decoder", "obj": "objective"}.get(self.slot, self.slot)
-        return model.output.likelihood if self.slot == "lik" else getattr(model, held)
+        part: Part = getattr(model, self.kind)
+        return part
 
 
 def random_images(image: ImageShape, count: int, seed: int = 0) -> Tensor:
@@ -185,6 +184,11 @@ def random_images(image: ImageShape, count: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     shape = (count, image.channels, image.height, image.width)
     return torch.randint(0, image.levels, shape, generator=generator).to(torch.uint8)
+
+
+def labels_of(prior: Prior, count: int) -> Tensor:
+    """Classes (count,), as many different ones as the prior is conditioned on; all 0 where it is on none."""
+    return torch.arange(count) % max(1, prior.classes)
 
 
 def every_image(image: ImageShape) -> Tensor:

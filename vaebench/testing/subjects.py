@@ -2,6 +2,7 @@
 
 import re
 
+from vaebench.composing.spec import SLOTS
 from vaebench.errors import UsageError
 from vaebench.registry import Registered, Registry
 from vaebench.testing.laws import HOUSE, PARTS
@@ -10,7 +11,8 @@ from vaebench.text import nearest, one_line
 
 
 def subjects_of(word: str, registry: Registry) -> tuple[Subject, ...]:
-    """The parts that a word names: ``prior=normal``, a distribution or module that offers parts, or ``all``.
+    """The parts that a word names: ``prior=normal`` or ``obj=elbo`` (a kind or a slot), a distribution or
+    module that offers parts, or ``all``.
 
     ``all`` and ``vaebench`` include the house's own formulas, estimators and metrics.
 
@@ -35,6 +37,7 @@ def _one(word: str, registry: Registry) -> Subject:
         if word == str(subject):
             return subject
     kind, _, name = word.partition("=")
+    kind = SLOTS.get(kind, kind)
     if kind not in PARTS:
         there = [*PARTS, *map(str, HOUSE)]
         raise UsageError(

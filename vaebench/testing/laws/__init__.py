@@ -9,21 +9,25 @@ from vaebench.testing.laws.encoders import ENCODERS
 from vaebench.testing.laws.estimators import ESTIMATORS
 from vaebench.testing.laws.every import EVERY
 from vaebench.testing.laws.gaussians import DENSITY, KL, KL_STANDARD
+from vaebench.testing.laws.gradients import GRADIENTS
 from vaebench.testing.laws.latents import LATENTS
 from vaebench.testing.laws.likelihoods import LIKELIHOODS
 from vaebench.testing.laws.metrics import METRICS
 from vaebench.testing.laws.objectives import OBJECTIVES
+from vaebench.testing.laws.parameters import PARAMETERS
 from vaebench.testing.laws.priors import PRIORS
 from vaebench.testing.laws.quantisation import QUANTISATION
+from vaebench.testing.laws.reading import READING
+from vaebench.testing.laws.temperature import TEMPERATURE
 from vaebench.testing.subject import Function
 
 PARTS: dict[str, tuple[Law, ...]] = {
-    "encoder": (*EVERY, *ENCODERS),
-    "latent": (*EVERY, *LATENTS, *QUANTISATION),
-    "prior": (*EVERY, *PRIORS),
-    "decoder": (*EVERY, *DECODERS, *AUTOREGRESSION),
-    "likelihood": (*EVERY, *LIKELIHOODS),
-    "objective": (*EVERY, *OBJECTIVES),
+    "encoder": (*EVERY, *GRADIENTS, *PARAMETERS, *ENCODERS),
+    "latent": (*EVERY, *GRADIENTS, *PARAMETERS, *LATENTS, *READING, *QUANTISATION),
+    "prior": (*EVERY, *GRADIENTS, *PARAMETERS, *PRIORS, *TEMPERATURE),
+    "decoder": (*EVERY, *GRADIENTS, *PARAMETERS, *DECODERS, *AUTOREGRESSION),
+    "likelihood": (*EVERY, *GRADIENTS, *PARAMETERS, *LIKELIHOODS),
+    "objective": (*EVERY, *GRADIENTS, *PARAMETERS, *OBJECTIVES),
 }
 """The laws of each kind of part."""
 

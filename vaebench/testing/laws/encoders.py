@@ -17,12 +17,12 @@ def levels_are_kept(subject: PartSubject, image: ImageShape, parameters: dict, s
     x = model.normalise(random_images(image, 3, seed))
     for mode in (True, False):
         maps = encoder.train(mode)(x)
-        hold(len(maps) == len(encoder.levels), "maps given, levels promised", len(maps), len(encoder.levels))
+        hold(len(maps) == len(encoder.levels), "how many maps forward gives", len(maps), len(encoder.levels))
         for i, (found, level) in enumerate(zip(maps, encoder.levels, strict=True)):
             due = (3, *level)
             hold(found.shape == due, f"the shape of map {i}, against its level", tuple(found.shape), due)
     sizes = [level.height * level.width for level in encoder.levels]
-    hold(sizes == sorted(sizes, reverse=True), "levels run from fine to coarse", sizes, sorted(sizes)[::-1])
+    hold(sizes == sorted(sizes, reverse=True), "places of the levels, in order", sizes, sorted(sizes)[::-1])
 
 
 def every_pixel_is_seen(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:

@@ -7,39 +7,129 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vaebench.contracts import Group, ImageShape, Objective, Progress, Scored, Term
-from vaebench.distributions import DiagonalNormal, StandardNormal
+from vaebench.distributions import Codes, DiagonalNormal, StandardNormal, UniformCodes
 from vaebench.errors import UsageError
 from vaebench.testing import strategies
-from vaebench.testing.law import Law, NotTriedError, close, hold
+from vaebench.testing.formulas import formula_of
+from vaebench.testing.law import Law, LawBroken, NotTriedError, close, hold
 from vaebench.testing.subject import PartSubject, Subject
 
 CONTRACT = "vaebench/contracts.py, Objective"
-GROUPS = (Group("a", (2, 1, 1)), Group("b", (1, 2, 2)))
+REALS = (Group("a", (2, 1, 1)), Group("b", (1, 2, 2)))
+CODES = (Group("a", (1, 2), codes=5), Group("b", (2, 2), codes=5))
 END = Progress(100, 100)
+TRAINING = 3
+"""Steps by which an objective with a state of its own is trained."""
 
 
-def made(subject: PartSubject, parameters: dict[str, Any], image: ImageShape) -> Objective:
+def groups_of(subject: PartSubject) -> tuple[Group, ...]:
+    """Groups of the latents that the objective needs: two of reals where it may, of codes, or none."""
+    kinds = (
+        (REALS, {"real", "density"}),
+        (REALS[:1], {"real", "density", "single"}),
+        (CODES, {"codes"}),
+        (CODES[:1], {"codes", "single"}),
+        ((), {"nothing"}),
+    )
+    needs = subject.target.needs.get("latent", frozenset())
+    for groups, offers in kinds:
+        if all(not offers.isdisjoint(word.split("|")) for word in needs):
+            return groups
+    raise LawBroken(
+        "the words that it needs of latents are offered by none that laws can make",
+        ", ".join(sorted(needs)),
+        "real, density, codes, single or nothing",
+    )
+
+
+def image_of(subject: PartSubject, channels: int, side: int) -> ImageShape:
+    """Square images of 17 levels, or of a depth and number of channels that the objective takes."""
+    wanted = ImageShape(channels, side, side, 17)
+    if subject.fits(wanted):
+        return wanted
+    fitting = [ImageShape(c, side, side, n) for c in (channels, 1, 3) for n in (2, 17, 256)]
+    shape = next(filter(subject.fits, fitting), None)
+    if shape is None:
+        raise LawBroken(
+            "the words that it needs of data are those of no image",
+            ", ".join(sorted(subject.target.needs["data"])),
+            "binary, grey or colour",
+        )
+    return shape
+
+
+def made(
+    subject: PartSubject,
+    parameters: dict[str, Any],
+    seed: int,
+    image: ImageShape | None = None,
+    trained: bool = False,
+) -> Objective:
+    """The objective, built under a seed; trained a few steps on random terms where asked; float64."""
+    torch.manual_seed(seed)
+    groups = groups_of(subject)
     try:
-        return subject.target(GROUPS, image, **parameters).double()
+        objective: Objective = subject.target(groups, image or image_of(subject, 1, 8), **parameters).double()
     except UsageError as error:
         raise NotTriedError(str(error)) from error
+    hold(objective.samples >= 1, "samples of z per image that it asks for", objective.samples, "1 or more")
+    for step in range(1, TRAINING + 1) if trained else ():
+        _train(objective, terms(groups, objective.samples, 8, seed + step), Progress(step, TRAINING))
+    return objective
 
 
-def terms(samples: int, batch: int, seed: int) -> Scored:
-    """Distortions of 5 to 55 nats and two groups of normals, with gradients; float64."""
+def _train(objective: Objective, scored: Scored, progress: Progress) -> None:
+    objective.train()
+    loss = objective(scored, progress).mean()
+    for penalty in objective.penalties(progress).values():
+        loss = loss + penalty
+    weights = [p for p in objective.parameters() if p.requires_grad]
+    found = torch.autograd.grad(loss, weights, allow_unused=True) if weights and loss.requires_grad else ()
+    with torch.no_grad():
+        for weight, gradient in zip(weights, found, strict=False):
+            if gradient is not None:
+                weight.sub_(1e-3 * gradient / (gradient.square().mean().sqrt() + 1e-12))
+    objective.after_step()
+
+
+def terms(groups: tuple[Group, ...], samples: int, batch: int, seed: int) -> Scored:
+    """Distortions of 5 to 55 nats and groups of normals or of codes, with gradients; float64."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    found = []
-    for group in GROUPS:
+    listed = []
+    for group in groups:
         shape = (samples * batch, *group.shape)
+        if group.codes is not None:
+            z = torch.randint(0, group.codes, shape, generator=generator)
+            zeros = torch.zeros(shape, dtype=torch.float64)
+            listed.append(Term(group, z, Codes(z), UniformCodes(zeros, group.codes)))
+            continue
         q = DiagonalNormal(normal(*shape).requires_grad_(), (0.5 * normal(*shape)).requires_grad_())
         z = (q.location + q.log_std.exp() * normal(*shape)).detach()
-        found.append(Term(group, z, q, StandardNormal(torch.zeros(shape).double())))
+        listed.append(Term(group, z, q, StandardNormal(torch.zeros(shape).double())))
     distortion = 50 * torch.rand((samples, batch), generator=generator, dtype=torch.float64) + 5
-    return Scored(distortion.requires_grad_(), found)
+    return Scored(distortion.requires_grad_(), listed)
+
+
+def rows_of(scored: Scored, images: Tensor) -> Scored:
+    """The terms of these images alone, in this order, all samples of each."""
+    samples = len(scored.distortion)
+    rows = (images[:, None] * samples + torch.arange(samples)).flatten()
+    listed = []
+    for t in scored.terms:
+        z = t.z[rows]
+        if isinstance(t.q, DiagonalNormal):
+            q: Any = DiagonalNormal(t.q.location[rows], t.q.log_std[rows])
+            listed.append(Term(t.group, z, q, StandardNormal(torch.zeros_like(z))))
+        else:
+            assert t.group.codes is not None
+            listed.append(
+                Term(t.group, z, Codes(z), UniformCodes(torch.zeros(z.shape).double(), t.group.codes))
+            )
+    return Scored(scored.distortion[:, images], listed)
 
 
 def cases(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
@@ -49,121 +139,155 @@ def cases(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
             "samples": st.sampled_from([1, 2, 5]),
             "batch": st.sampled_from([1, 3, 8]),
             "step": st.sampled_from([100, 1, 50]),
+            "trained": st.booleans(),
             "seed": strategies.seeds,
         }
     )
 
 
-IMAGE = ImageShape(1, 8, 8, 17)
+def given(subject: PartSubject, objective: Objective, samples: int, batch: int, seed: int) -> Scored:
+    """Terms of as many samples as the objective asks for at least."""
+    return terms(groups_of(subject), max(samples, objective.samples), batch, seed)
 
 
 def is_per_image(
-    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, seed: int
+    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
-    objective = made(subject, parameters, IMAGE)
-    hold(objective.samples >= 1, "samples", objective.samples, "1 or more")
-    samples = max(samples, objective.samples)
-    scored = terms(samples, batch, seed)
+    objective = made(subject, parameters, seed, trained=trained).eval()
+    scored = given(subject, objective, samples, batch, seed)
     loss = objective(scored, Progress(step, 100))
-    hold(loss.shape == (batch,), "the shape of the loss", tuple(loss.shape), (batch,))
-    hold(loss.isfinite().all(), "the loss of an image is not finite", loss)
+    hold(loss.shape == (batch,), f"the shape of the loss of {batch} images", tuple(loss.shape), (batch,))
+    hold(loss.isfinite().all(), "the loss of an image is not finite", loss, "finite numbers")
+    if subject.target.over == "batch":
+        return
     order = torch.randperm(batch)
-    turned = terms(samples, batch, seed)
-    rows = (order[:, None] * samples + torch.arange(samples)).flatten()
-    moved = [
-        Term(t.group, t.z[rows], DiagonalNormal(t.q.location[rows], t.q.log_std[rows]), t.p)
-        for t in turned.terms
-        if isinstance(t.q, DiagonalNormal)
-    ]
-    again = objective(Scored(turned.distortion[:, order], moved), Progress(step, 100))
-    close(again, loss[order], "the loss of images in another order")
+    again = objective(rows_of(scored, order), Progress(step, 100))
+    close(again, loss[order], "the loss of an image in a batch of another order")
 
 
 def distortion_counts(
-    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, seed: int
+    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
     slopes = []
-    for image in (IMAGE, ImageShape(3, 16, 16, 17)):
-        objective = made(subject, parameters, image)
-        scored = terms(max(samples, objective.samples), batch, seed)
+    for channels, side in ((1, 8), (3, 16)):
+        objective = made(subject, parameters, seed, image_of(subject, channels, side), trained).eval()
+        scored = given(subject, objective, samples, batch, seed)
         (slope,) = torch.autograd.grad(objective(scored, END).sum(), scored.distortion)
         hold(
             slope.min() >= -1e-12,
-            "a sample that explains its image better raises the loss",
+            "nats of loss for one more nat of a sample's distortion (a better explanation costs more)",
             slope.min().item(),
+            "0 or more",
         )
         slopes.append(slope.sum(0))
-    close(slopes[0], 1.0 * torch.ones_like(slopes[0]), "nats of loss for one more nat of distortion", 1e-9)
-    close(
-        slopes[1], slopes[0], "nats of loss for one more nat of distortion, in an image of 768 values", 1e-9
-    )
-
-
-def better_samples_count_more(
-    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, seed: int
-) -> None:
-    objective = made(subject, parameters, IMAGE)
-    samples = max(2, samples, objective.samples)
-    one = terms(1, batch, seed)
-
-    def each(t: Tensor) -> Tensor:
-        return t.repeat_interleave(samples, 0)
-
-    same = [
-        Term(
-            t.group,
-            each(t.z),
-            DiagonalNormal(each(t.q.location), each(t.q.log_std)),
-            StandardNormal(torch.zeros_like(each(t.z))),
+    if trained and objective.state_dict():  # a multiplier that is learned may have moved from 1
+        close(
+            slopes[0], slopes[0].mean().expand(batch), "nats of loss for one more nat of distortion, by image"
         )
-        for t in one.terms
-        if isinstance(t.q, DiagonalNormal)
-    ]
-    spread = torch.arange(samples, dtype=torch.float64)[:, None] / 2
+    else:
+        close(slopes[0], torch.ones(batch), "nats of loss for one more nat of distortion")
+    close(slopes[1], slopes[0], "nats of loss for one more nat of distortion, in a larger image")
+
+
+def best_sample_counts_most(
+    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
+) -> None:
+    objective = made(subject, parameters, seed, trained=trained).eval()
+    samples = max(2, samples, objective.samples)
+    one = terms(groups_of(subject), 1, batch, seed)
+    same = rows_of(one, torch.arange(batch).repeat_interleave(samples)).terms
+    order = torch.randperm(samples)
+    spread = order[:, None].double() / 2
     distortion = (one.distortion.detach() + spread).requires_grad_()
     (slope,) = torch.autograd.grad(objective(Scored(distortion, same), END).sum(), distortion)
-    rising = slope.diff(dim=0)
+    best, worst = slope[order.argmin()], slope[order.argmax()]
+    image = int((worst - best).argmax())
     hold(
-        (rising <= 1e-12).all(),
-        "of samples with equal rates, one with more distortion weighs more in the loss",
-        slope[:, 0],
-        "weights that do not rise",
+        (worst <= best + 1e-12).all(),
+        f"of {samples} samples of an image with equal rates, the one with the most distortion weighs more in "
+        "the loss than the one with the least",
+        worst[image].item(),
+        f"at most {best[image].item():.10g}",
     )
 
 
 def modes_agree(
-    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, seed: int
+    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
-    found = []
+    losses = []
     for mode in (True, False):
-        objective = made(subject, parameters, IMAGE).train(mode)
-        found.append(objective(terms(max(samples, objective.samples), batch, seed), Progress(step, 100)))
-    close(found[1], found[0], "the loss in eval mode, against train mode")
+        objective = made(subject, parameters, seed, trained=trained).train(mode)
+        torch.manual_seed(seed)
+        losses.append(objective(given(subject, objective, samples, batch, seed), Progress(step, 100)))
+    close(losses[1], losses[0], "the loss of an image in eval mode, against train mode")
 
 
 def rates_press(
-    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, seed: int
+    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
-    objective = made(subject, parameters, IMAGE)
-    scored = terms(max(samples, objective.samples), batch, seed)
+    objective = made(subject, parameters, seed, trained=trained)
+    scored = given(subject, objective, samples, batch, seed)
     loss = objective(scored, END).sum()
-    reached = [
-        torch.autograd.grad(loss, t.q.location, retain_graph=True, allow_unused=True)[0]
-        for t in scored.terms
-        if isinstance(t.q, DiagonalNormal)
-    ]
-    for gradient in reached:
-        hold(gradient is None or gradient.isfinite().all(), "the gradient of a rate is not finite", gradient)
+    for term in scored.terms:
+        if not isinstance(term.q, DiagonalNormal):
+            continue
+        for name, moment in (("mean", term.q.location), ("log std", term.q.log_std)):
+            (gradient,) = torch.autograd.grad(loss, moment, retain_graph=True, allow_unused=True)
+            hold(
+                gradient is None or gradient.isfinite().all(),
+                f"the gradient of the loss in the {name} of q of group {term.group.name} is not finite",
+                gradient,
+                "finite numbers",
+            )
+
+
+def is_its_formula(
+    subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
+) -> None:
+    """Image by image, each alone in its batch, so that a mean over the batch is the image's own."""
+    groups, image = groups_of(subject), image_of(subject, 1, 8)
+    objective = made(subject, parameters, seed, image).eval()
+    scored = given(subject, objective, samples, batch, seed)
+    progress = Progress(step, 100)
+    formula = formula_of(subject.target)
+    assert formula is not None
+    for i in range(batch):
+        one = rows_of(scored, torch.tensor([i]))
+        loss = objective(one, progress).item()
+        due = formula(
+            one.distortion[:, 0].tolist(),
+            [rate[:, 0].tolist() for rate in one.kl()],
+            one.log_weights()[:, 0].tolist(),
+            progress,
+            groups,
+            image,
+            **parameters,
+        )
+        close(loss, due, "the loss of an image alone, against the formula of its class in nats", 1e-9, 1e-9)
+
+
+def no_formula(subject: Subject) -> str | None:
+    return None if formula_of(subject.target) else "its class states no formula"
 
 
 OBJECTIVES = (
     Law(
         "a loss per image",
-        "The loss has one finite value per image, moves with its image, and works for any samples and batch.",
-        CONTRACT + ".forward",
+        "The loss has one finite value per image, for any samples and batch; it moves with its image unless "
+        "over says that it is a function of the whole batch.",
+        CONTRACT + ".forward and .over",
         is_per_image,
         cases,
         tries=30,
+    ),
+    Law(
+        "is its formula",
+        "The loss is what the class's formula says of it, in plain numbers, at any step.",
+        CONTRACT + ".formula",
+        is_its_formula,
+        cases,
+        tries=40,
+        unless=no_formula,
     ),
     Law(
         "distortion counts in nats",
@@ -174,10 +298,11 @@ OBJECTIVES = (
         tries=20,
     ),
     Law(
-        "better samples count as much or more",
-        "Of samples with equal rates, the weight in the gradient does not rise with the distortion.",
+        "the best sample counts most",
+        "Of samples with equal rates, the one with the least distortion weighs at least as much in the "
+        "gradient as the one with the most.",
         CONTRACT + "; Burda et al. 2016, eq. 13",
-        better_samples_count_more,
+        best_sample_counts_most,
         cases,
         tries=20,
     ),

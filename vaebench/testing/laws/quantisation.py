@@ -6,12 +6,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vaebench.contracts import Given, ImageShape, Infer, Progress
+from vaebench.contracts import Given, Group, ImageShape, Infer, Progress
 from vaebench.distributions import kl
 from vaebench.model import Vae
-from vaebench.testing.law import Law, close, hold
+from vaebench.testing.law import Law, LawBroken, close, hold, same
 from vaebench.testing.laws.every import train
-from vaebench.testing.laws.latents import composed, inferred, lacks
+from vaebench.testing.laws.latents import composed, inferred, lacks, posterior_of
 from vaebench.testing.strategies import images, models, seeds
 from vaebench.testing.subject import PartSubject, Subject, random_images, rows
 
@@ -20,19 +20,24 @@ def codes_are_certain(subject: PartSubject, image: ImageShape, parameters: dict,
     model = composed(subject, image, parameters, seed)
     walk = inferred(model, image, seed)
     for term in walk.terms:
-        assert term.q is not None
-        assert term.group.codes is not None
-        z = term.z
-        hold(z.dtype == torch.int64, "codes are", z.dtype, torch.int64)
-        inside = z.min() >= 0 and z.max() < term.group.codes
-        hold(inside, "a code is outside 0 .. codes-1", (z.min().item(), z.max().item()), term.group.codes)
-        close(term.q.log_prob(z), torch.zeros(len(z)), "log q of the codes inferred (counting measure)")
-        if term.group.codes > 1:
-            other = (z + 1) % term.group.codes
-            hold((term.q.log_prob(other) == -torch.inf).all(), "log q of other codes", None, "-inf")
-        rate = kl(term.q, term.p, z)
-        close(rate, -term.p.log_prob(z), "the rate of codes is −log p(z)")
+        q, z, count = posterior_of(term), term.z, codes_of(term.group)
+        hold(z.dtype == torch.int64, "the dtype of codes", z.dtype, torch.int64)
+        ends = (z.min().item(), z.max().item())
+        inside = ends[0] >= 0 and ends[1] < count
+        hold(inside, "the least and the largest code are outside 0 .. codes-1", ends, f"0 .. {count - 1}")
+        close(q.log_prob(z), torch.zeros(len(z)), "log q of the codes inferred (counting measure)")
+        if count > 1:
+            close(q.log_prob((z + 1) % count), torch.full((len(z),), -torch.inf), "log q of other codes")
+        rate = kl(q, term.p, z)
+        close(rate, -term.p.log_prob(z), "the rate of codes, against −log p(z)")
         hold((rate >= -1e-9).all(), "a rate of codes is negative", rate.min().item(), "0 or more")
+
+
+def codes_of(group: Group) -> int:
+    """How many codes a group has."""
+    if group.codes is None:
+        raise LawBroken(f"group {group.name}: its number of codes, where its layer offers codes", None, "K")
+    return group.codes
 
 
 def straight_through(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
@@ -61,10 +66,10 @@ def asking_changes_no_code(subject: PartSubject, image: ImageShape, parameters: 
     with torch.no_grad():
         before = code_features(model)
         first = [t.z.clone() for t in model.infer(x, rows(8)).terms]
-        close(code_features(model), before, "a code's features after a look-up with no step", 0, 0)
+        same(code_features(model), before, "a code's features after a look-up with no step differ")
         second = [t.z for t in model.infer(x, rows(8)).terms]
     for a, b in zip(first, second, strict=True):
-        hold(torch.equal(a, b), "codes of the same images differ with no step between", b, a)
+        same(b, a, "a code of the same images, asked again with no step between, differs")
 
 
 def gradient_ignores_the_code(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
@@ -75,8 +80,7 @@ def gradient_ignores_the_code(subject: PartSubject, image: ImageShape, parameter
     )
     first = model.latent.walk(features, Infer(), model.prior, rows(3), 3)
     root = first.terms[0]
-    assert root.group.codes is not None
-    other = Given([(root.z + 1) % root.group.codes, *(t.z for t in first.terms[1:])])
+    other = Given([(root.z + 1) % codes_of(root.group), *(t.z for t in first.terms[1:])])
     second = model.latent.walk(features, other, model.prior, rows(3), 3)
     weights = [torch.randn_like(f) for f in first.features]
     found = []
@@ -91,6 +95,76 @@ def gradient_ignores_the_code(subject: PartSubject, image: ImageShape, parameter
             close(b, a, "the encoder's gradient where another code was taken, against the nearest")
 
 
+def the_code_is_the_best(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Another code at any one place commits the encoder at no less cost: what was taken is the nearest."""
+    model = composed(subject, image, parameters, seed)
+    features = model.encoder(model.normalise(random_images(image, 3, seed)))
+    first = model.latent.walk(features, Infer(), model.prior, rows(3), 3)
+    root = first.terms[0]
+    if "commitment" not in root.penalties:
+        return  # nothing to compare codes by
+    taken = root.penalties["commitment"]
+    count, size = codes_of(root.group), root.z[0].numel()
+    for place in {0, size - 1}:
+        for code in range(count):
+            other = root.z.flatten(1).clone()
+            other[:, place] = code
+            given = Given([other.view_as(root.z), *(t.z for t in first.terms[1:])])
+            walk = model.latent.walk(features, given, model.prior, rows(3), 3)
+            less = (taken - walk.terms[0].penalties["commitment"]).max().item()
+            hold(
+                less <= 1e-9,
+                f"group {root.group.name}: how much less the commitment costs with code {code} at place "
+                f"{place} than with the code that was taken",
+                less,
+                "0 or less",
+            )
+
+
+MOVES = {"commitment": ("encoder", "codebook"), "codebook": ("codebook", "encoder")}
+"""Penalty -> what it moves, and what it must not."""
+
+
+def penalties_move_what_they_name(
+    subject: PartSubject, image: ImageShape, parameters: dict, seed: int
+) -> None:
+    """Commitment has its gradient in the encoder's features alone, the codebook's term in the codes alone."""
+    model = composed(subject, image, parameters, seed).train()
+    features = tuple(
+        f.detach().requires_grad_() for f in model.encoder(model.normalise(random_images(image, 3, seed)))
+    )
+    walk = model.latent.walk(features, Infer(), model.prior, rows(3), 3)
+    codes = _code_weights(model)
+    for term in walk.terms:
+        for name in MOVES.keys() & term.penalties.keys():
+            value = term.penalties[name].sum()
+            hold(value >= 0, f"group {term.group.name}: the penalty {name}", value.item(), "0 or more")
+            if value == 0:
+                continue
+            reached = {"encoder": _largest(value, features), "codebook": _largest(value, codes)}
+            moves, keeps = MOVES[name]
+            where = f"group {term.group.name}: the largest gradient of the penalty {name} in the"
+            hold(reached[moves] > 0, f"{where} {moves}, which it moves", reached[moves], "more than 0")
+            hold(reached[keeps] == 0, f"{where} {keeps}, which it leaves", reached[keeps], 0.0)
+
+
+def _code_weights(model: Vae) -> tuple[Tensor, ...]:
+    """The trained parameters that the features of given codes depend on."""
+    weights = tuple(p for p in model.latent.parameters() if p.requires_grad)
+    total = code_features(model).square().sum()
+    if not weights or not total.requires_grad:
+        return ()
+    found = torch.autograd.grad(total, weights, allow_unused=True)
+    return tuple(w for w, gradient in zip(weights, found, strict=True) if gradient is not None)
+
+
+def _largest(value: Tensor, inputs: tuple[Tensor, ...]) -> float:
+    if not inputs or not value.requires_grad:
+        return 0.0
+    reached = torch.autograd.grad(value, inputs, retain_graph=True, allow_unused=True)
+    return max((g.abs().max().item() for g in reached if g is not None), default=0.0)
+
+
 def codes_stay_in_reach(subject: PartSubject, image: ImageShape, seed: int) -> None:
     """After 40 steps in which many codes find no use, no code's features have left the data's scale."""
     model = subject.model(image, None, seed)
@@ -102,7 +176,8 @@ def codes_stay_in_reach(subject: PartSubject, image: ImageShape, seed: int) -> N
     with torch.no_grad():
         after = code_features(model)
         seen = model.infer(random_images(image, 16, seed), rows(16)).features[0].abs().max()
-    hold(after.isfinite().all(), "a code's features are not finite after 40 steps", after)
+    finite = "finite numbers"
+    hold(after.isfinite().all(), "a code's features are not finite after 40 steps", after, finite)
     limit = 10 * max(before.item(), seen.item(), 1.0)
     hold(
         after.abs().max() <= limit,
@@ -134,7 +209,7 @@ def codes_move_slowly(subject: PartSubject, image: ImageShape, seed: int) -> Non
 def code_features(model: Vae) -> Tensor:
     """(K, ...), the finest features of grids that hold one code throughout."""
     groups = model.latent.groups
-    each = torch.arange(min(g.codes for g in groups if g.codes is not None))
+    each = torch.arange(min(map(codes_of, groups)))
     grids = [each.reshape(-1, *(1 for _ in g.shape)).expand(-1, *g.shape) for g in groups]
     walk = model.latent.walk(None, Given(grids), model.prior, rows(len(each)), len(each))
     return torch.cat([f.flatten(1) for f in walk.features], 1)
@@ -169,6 +244,24 @@ QUANTISATION = (
         gradient_ignores_the_code,
         models,
         tries=8,
+        unless=lacks("codes"),
+    ),
+    Law(
+        "the code is the best",
+        "No other code at a place has a smaller commitment penalty: the code taken is the nearest.",
+        "van den Oord et al. 2017, eq. 1 and 3",
+        the_code_is_the_best,
+        models,
+        tries=6,
+        unless=lacks("codes"),
+    ),
+    Law(
+        "penalties move what they name",
+        "The gradient of the penalty commitment is in the encoder, that of codebook in the codes, alone.",
+        "van den Oord et al. 2017, eq. 3 (stop-gradients)",
+        penalties_move_what_they_name,
+        models,
+        tries=6,
         unless=lacks("codes"),
     ),
     Law(
