@@ -139,6 +139,41 @@ def test_dead_codes_become_vectors_of_the_batch_and_live_ones_stay(kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@given(st.integers(2, 8), st.floats(0.05, 0.9), st.integers(0, 999))
+def test_a_revived_code_has_its_mass_in_the_steps_after(
+    kind: str, codes: int, revive: float, seed: int
+) -> None:
+    """As if used as often as the mean code: unused, it stays where it is and fades as that does."""
+    torch.manual_seed(seed)
+    book = made(kind, codes, 2, revive=revive)
+    with torch.no_grad():
+        place = torch.full((codes, 2), 1e4).double()
+        place[0] = 0.0
+        counts = torch.full((codes,), 1e-9).double()
+        counts[0] = 40.0
+        sums = {"sums": place * counts[:, None]} if kind == "ema" else {}
+        book.load_state_dict({"weight": place, "counts": counts, "started": book.started, **sums})
+    book(torch.randn(30, 2).double())
+    book.commit()  # revives all but code 0, as vectors of the batch
+    mean, revived = book.counts[1:].clone(), book.weight[1:].clone()
+    assert (revived.norm(dim=1) < 100).all()
+    assert torch.allclose(mean, mean[0].expand_as(mean))
+    book.revive = 0.0
+    far = revived.mean(0) + 1e3
+    with torch.no_grad():
+        if kind == "ema":
+            book.sums[0] = far * book.counts[0]
+        book.weight[0] = far
+    for step in range(1, 4):
+        assert not book(far.expand(20, 2)).any(), "only code 0 is used"
+        book.commit()
+        assert torch.allclose(book.counts[1:], mean * 0.99**step, rtol=1e-9)
+        if kind == "ema":
+            assert torch.allclose(book.sums[1:], mean[:, None] * revived * 0.99**step, rtol=1e-9)
+        assert torch.allclose(book.weight[1:], revived, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**30))
 def test_data_start_takes_vectors_of_the_first_batch(kind: str, count: int, codes: int, seed: int) -> None:
     torch.manual_seed(seed)

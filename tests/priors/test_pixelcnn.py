@@ -2,14 +2,18 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vaebench import registry
 from vaebench.blocks.gated import pick
-from vaebench.contracts import Context, Group, ImageShape
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
+from vaebench.contracts import Context, Group, ImageShape, Walk
 from vaebench.errors import UsageError
 from vaebench.noise import ImageNoise
 from vaebench.priors.pixelcnn import CodeNet, PixelCnn, RasterCodes
@@ -31,6 +35,15 @@ def every(codes: int, grid: tuple[int, int]) -> torch.Tensor:
 
 def context(batch: int, above: tuple[torch.Tensor, ...] = (), labels: torch.Tensor | None = None) -> Context:
     return Context(batch, above, ImageNoise(0, torch.arange(batch)), labels)
+
+
+def plainly(of: RasterCodes, noise: ImageNoise, temperature: float) -> torch.Tensor:
+    """Codes drawn place by place from the whole grid's logits."""
+    z = torch.zeros(len(noise.key), *of.net.size, dtype=torch.int64)
+    for row, column in itertools.product(*map(range, of.net.size)):
+        logits = of.net(z, of.condition)[:, :, row, column] / temperature
+        z[:, row, column] = pick(logits, noise.uniform(logits[:, 0]))
+    return z
 
 
 @given(GRIDS, st.integers(2, 3), st.integers(0, 2), st.integers(0, 99))
@@ -70,12 +83,33 @@ def test_drawing_with_memory_draws_what_the_plain_way_draws(
     of = p.at(1, context(5, above))
     assert isinstance(of, RasterCodes)
     drawn = of.sample(ImageNoise(3, torch.arange(5)), temperature)
-    noise = ImageNoise(3, torch.arange(5))
-    z = torch.zeros(5, *grid, dtype=torch.int64)
-    for row, column in itertools.product(range(grid[0]), range(grid[1])):
-        logits = of.net(z, of.condition)[:, :, row, column] / temperature
-        z[:, row, column] = pick(logits, noise.uniform(logits[:, 0]))
-    assert torch.equal(drawn, z)
+    assert torch.equal(drawn, plainly(of, ImageNoise(3, torch.arange(5)), temperature))
+
+
+@given(
+    GRIDS, st.integers(2, 4), st.integers(1, 4), st.sampled_from([1e-3, 0.3, 1.0, 2.0]), st.integers(0, 99)
+)
+@settings(max_examples=25, deadline=None)
+def test_the_temperature_acts_whatever_codes_are_conditioned_on(
+    grid: tuple[int, int], codes: int, classes: int, temperature: float, seed: int
+) -> None:
+    p = prior([grid, (2, 2)], codes, classes, seed)
+    with torch.no_grad():
+        for q in p.parameters():
+            q.mul_(3)  # plain starts are so near uniform that no temperature could be seen
+    labels, numbers = torch.randint(classes, (6,)), torch.arange(6)
+    of_class = p.at(0, context(6, labels=labels))
+    below = p.at(1, context(6, (torch.randint(codes, (6, *grid)),)))
+    for of in (of_class, below):
+        assert isinstance(of, RasterCodes)
+        drawn = of.sample(ImageNoise(3, numbers), temperature)
+        assert torch.equal(drawn, plainly(of, ImageNoise(3, numbers), temperature))
+    noise = ImageNoise(4, numbers)
+    mixed = (noise.uniform(torch.zeros(6).double()) * classes).long()
+    known = p.at(0, context(6, labels=mixed))
+    assert isinstance(known, RasterCodes)
+    drawn = p.at(0, context(6)).sample(ImageNoise(4, numbers), temperature)
+    assert torch.equal(drawn, plainly(known, noise, temperature)), "a class, then codes at the temperature"
 
 
 def test_samples_follow_the_density() -> None:
@@ -111,3 +145,31 @@ def test_code_nets_take_the_sizes_of_their_grids() -> None:
     assert isinstance(net, CodeNet)
     condition = net.condition((torch.zeros(1, 2, 2).long(),), None)
     assert net(torch.zeros(1, 5, 3).long(), condition).shape == (1, 2, 5, 3)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_models_samples_are_at_the_temperature_with_a_class_and_without(labelled: bool) -> None:
+    """Near temperature 0 a grid's codes follow from the class and the codes above, whatever the noise."""
+    spec = "enc=conv,enc.width=4,latent=vq,latent.levels=2,latent.halvings=0,latent.codes=5,latent.dim=2,"
+    spec += "dec=conv,dec.width=4,prior=pixelcnn,prior.classes=2,prior.width=4,prior.layers=2"
+    torch.manual_seed(0)
+    model = resolve(parse(spec), registry.load(), IMAGE).build().double().eval()
+    with torch.no_grad():
+        for q in model.prior.parameters():
+            q.mul_(3)
+    walk, drawn = model.latent.walk, []
+
+    def watched(*given: Any) -> Walk:
+        drawn.append(walk(*given))
+        return drawn[-1]
+
+    model.latent.walk = watched  # type: ignore[method-assign]
+    labels = torch.arange(40) % 2 if labelled else None
+    kinds = []
+    for temperature in (1e-6, 1.0):
+        model.sample(40, ImageNoise(1, torch.arange(40)), temperature, labels)
+        terms = drawn[-1].terms
+        assert len(terms) == 2
+        whole = torch.cat([term.z.flatten(1) for term in terms], 1)
+        kinds.append(len(whole.unique(dim=0)))
+    assert kinds[0] <= 2 < kinds[1]
