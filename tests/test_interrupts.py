@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from tests.bench.test_children import interruption
 from tests.command import call
 from vaebench import interrupts, records
-from vaebench.evaluation import scoring
 from vaebench.interrupts import Interrupted, heeded, held_back
 from vaebench.training.checkpoint import Store
 from vaebench.training.loop import Trainer
@@ -132,7 +131,10 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
 
 
 @pytest.mark.parametrize("number", CODES)
-@pytest.mark.parametrize("of", ["likelihood.score", "generate", "draw_pictures"])
+@pytest.mark.parametrize(
+    "of",
+    ["evaluation.scoring.likelihood.score", "evaluation.scoring.generate", "run.runner.draw_pictures"],
+)
 def test_nothing_is_lost_while_scoring(
     of: str,
     number: int,
@@ -145,7 +147,7 @@ def test_nothing_is_lost_while_scoring(
         os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patched, interruption(signal.default_int_handler, number):
-        patched.setattr(f"{scoring.__name__}.{of}", interrupted)
+        patched.setattr(f"vaebench.{of}", interrupted)
         assert call(*WORDS, "--out", tmp_path / "run") == CODES[signal.Signals(number)]
         assert not (tmp_path / "run" / "record.json").exists()
         monkeypatch.setattr(Trainer, "_step", None)  # no step is taken again
@@ -231,7 +233,7 @@ def test_nothing_is_installed_by_an_import_or_in_a_thread() -> None:
     assert seen == [True]
     code = (
         "import signal; was = [signal.getsignal(n) for n in (1, 2, 15)];"
-        "import vaebench.cli, vaebench.runner;"
+        "import vaebench.cli, vaebench.run.runner;"
         "assert was == [signal.getsignal(n) for n in (1, 2, 15)]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
