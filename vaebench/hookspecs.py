@@ -61,6 +61,8 @@ part imports.
 """
 COMPONENT_KINDS = ("encoder", "latent", "prior", "decoder", "likelihood", "objective", "extractor")
 KINDS = (*COMPONENT_KINDS, "dataset")
+UNREGISTERED = "unregistered"
+"""The package of what no plugin registers; the names of such components and data sets begin with it."""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)

@@ -63,6 +63,8 @@ class Dataset:
     """What a person should know: files skipped, and why."""
     classes: tuple[str, ...] = ()
     """The names of the classes, by number; empty where there are none, or numbers are their names."""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """``train``, ``validation``, ``test`` -> the file names of its images, where they come from files."""
     files_sha256: str | None = None
     """sha256 over the names and bytes of the files that the images were decoded from, however they were:
     where ``checksum`` differs and this does not, another decoder read the same files. None: not told."""

@@ -1,7 +1,7 @@
 """The composed model: per-image terms in nats, samples and reconstructions. No branch on a part's name."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -123,6 +123,10 @@ class Vae(nn.Module):
         walk = self.latent.walk(features, Infer(), self.prior, noise, len(x))
         log_p = self.output.log_prob(self.decoder(walk.features, x), x)
         return Scored(-log_p.reshape(-1, samples).T, walk.terms)
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """The model in evaluation mode for a while; every module's mode is put back."""
+        return _as_in_evaluation(self)
 
     def begin(self, images: Tensor, labels: Tensor | None) -> None:
         """Let every part see the training images, once, before training from scratch."""

@@ -17,7 +17,7 @@ import pluggy
 
 from vaebench import hookspecs
 from vaebench.errors import UsageError, VaebenchError
-from vaebench.hookspecs import COMPONENT_KINDS, GROUP, INTERFACE, KINDS, Entry
+from vaebench.hookspecs import COMPONENT_KINDS, GROUP, INTERFACE, KINDS, UNREGISTERED, Entry
 from vaebench.text import CONTROL, nearest, one_line
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
@@ -38,6 +38,10 @@ class Registered:
     entry: Entry
     package: str
     version: str
+    loaded: Any = None
+    """The target itself, where no plugin registers it and nothing has to be imported."""
+    source_sha256: str | None = None
+    """The hash of the code of ``loaded``; of an installed component it is read from its files."""
 
     def __str__(self) -> str:
         return f"{self.package} {self.version} ({self.entry.target})"
@@ -64,6 +68,10 @@ class Registry:
     def entries(self, kind: str | None = None) -> tuple[Registered, ...]:
         """Every entry, or those of one kind."""
         return tuple(r for r in self._registered if kind in (None, r.entry.kind))
+
+    def with_unregistered(self, added: Iterable[Registered]) -> "Registry":
+        """This registry and, for one model or run, what no plugin registers; it is left as it is itself."""
+        return Registry((*self._registered, *added), self.broken)
 
     def names(self, kind: str) -> tuple[str, ...]:
         """The names of a kind, each once, sorted."""
@@ -105,6 +113,8 @@ class Registry:
 
         :raises VaebenchError: where it cannot be imported
         """
+        if registered.loaded is not None:
+            return registered.loaded
         kind, name = registered.entry.kind, registered.entry.name
         try:
             with redirect_stdout(sys.stderr):
@@ -118,6 +128,12 @@ class Registry:
         return tuple(r for r in self.entries(kind) if r.entry.name == name)
 
     def _missing(self, kind: str, name: str) -> str:
+        if name.startswith(f"{UNREGISTERED}-"):
+            what, how = ("data set", "data=") if kind == "dataset" else ("class", "the class")
+            return (
+                f"{kind} {one_line(name)} is a {what} that no plugin registers: give {how} to vb.train or "
+                "vb.load of Python, where vb is vaebench"
+            )
         names = self.names(kind)
         said = f"there is no {kind} {one_line(name)}; there are {', '.join(names) or 'none'}"
         said += nearest(name, names)
@@ -246,6 +262,10 @@ def _checked(hook: str, kinds: tuple[str, ...], entry: object) -> Entry:
         raise VaebenchError(f"{said}: kind {' or '.join(kinds)} is expected")
     if not (isinstance(entry.name, str) and NAME.fullmatch(entry.name)):
         raise VaebenchError(f"{said}: a name is lowercase letters, digits and hyphens, a letter first")
+    if entry.name.startswith(f"{UNREGISTERED}-"):
+        raise VaebenchError(
+            f"{said}: names that begin with {UNREGISTERED}- are kept for what is not registered"
+        )
     module, _, attribute = str(entry.target).partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
         raise VaebenchError(f'{said}: a target is "module:attribute"')

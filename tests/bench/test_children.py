@@ -79,7 +79,7 @@ def test_events_of_a_run_tell_how_it_stands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (run, _) = planned(tmp_path, TRACK.replace(TINY, CODED)).runs
-    monkeypatch.setattr("vaebench.cli.progress.Events.every", 0.0)
+    monkeypatch.setattr("vaebench.progress.Events.every", 0.0)
     assert call(*command(run, None, "cpu")[1:], "--progress", "json") == 0
     status, phases, told = Status(run), [], []
     for line in capsys.readouterr().err.splitlines():

@@ -7,9 +7,9 @@ from vaebench import registry
 from vaebench.bench.children import Status
 from vaebench.bench.plan import Plan, plan
 from vaebench.bench.work import Work
-from vaebench.cli.progress import Lines
 from vaebench.contracts import ImageShape
 from vaebench.errors import VaebenchError
+from vaebench.progress import Lines
 from vaebench.requests import tracks
 from vaebench.run.perform import Place, perform
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vaebench.cli.progress import Lines
 from vaebench.composing.resolve import resolve
 from vaebench.composing.spec import parse
 from vaebench.contracts import ImageShape, Progress
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise
+from vaebench.progress import Lines
 from vaebench.registry import load
 from vaebench.settings import Training
 from vaebench.training.checkpoint import Store

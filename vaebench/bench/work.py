@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from types import MappingProxyType
 
-from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
 from vaebench.bench.plan import Earlier, Plan, Run, earlier, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
+from vaebench.leaderboard import folder as leaderboard
 from vaebench.leaderboard.provenance import Current, changed, unnamed
 from vaebench.records import Record
 from vaebench.run.code import with_other_code

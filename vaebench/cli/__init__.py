@@ -8,7 +8,20 @@ import click
 
 import vaebench
 from vaebench import interrupts
-from vaebench.cli import bench, board, check, imports, parts, pictures, plugin, rates, refit, runs
+from vaebench.cli import (
+    bench,
+    board,
+    check,
+    encode,
+    export,
+    imports,
+    parts,
+    pictures,
+    plugin,
+    rates,
+    refit,
+    runs,
+)
 from vaebench.cli.streams import spell_what_cannot_be_encoded
 from vaebench.errors import VaebenchError, refused
 
@@ -40,6 +53,8 @@ for command in (
     pictures.latents,
     pictures.codes,
     rates.rates,
+    encode.encode,
+    export.export,
     imports.import_,
     parts.list_,
     parts.show,

@@ -31,9 +31,9 @@ def leaderboard(check: bool, root: Path) -> None:
     is no failure: what was measured stands. But --check fails until the marks are on the pages, so run it
     where the parts are installed that the records are of.
     """
-    from vaebench import leaderboard as room
     from vaebench import registry
     from vaebench.composing.sources import installed
+    from vaebench.leaderboard import folder as room
 
     if not (root / "records").is_dir():
         raise UsageError(f"{root / 'records'} is no folder; vaebench submit RUN makes it")
@@ -54,14 +54,15 @@ def leaderboard(check: bool, root: Path) -> None:
 @_root
 def submit(run: Path, root: Path) -> None:
     """Put the record of folder RUN among the leaderboards' records."""
-    from vaebench import leaderboard as room
     from vaebench import records
+    from vaebench.leaderboard import folder as room
+    from vaebench.leaderboard.identity import file_name
     from vaebench.run.folder import RunFolder
 
     folder = RunFolder(run)
     folder.request()
     if not folder.record.exists():
         raise UsageError(f"{run} has no record yet: finish it with vaebench run --resume --out {run}")
-    known = (root / "records" / room.file_name(records.read(folder.record))).exists()
+    known = (root / "records" / file_name(records.read(folder.record))).exists()
     click.echo(room.submit(folder.record, root))
     click.echo("it was there already" if known else f"now: vaebench leaderboard --root {root}", err=True)

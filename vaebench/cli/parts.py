@@ -10,19 +10,6 @@ from vaebench.cli.options import data_root_
 from vaebench.errors import UsageError
 
 
-def _kind(word: str) -> str:
-    """A kind from its name, its plural or its slot."""
-    from vaebench.composing.slots import SLOTS
-    from vaebench.hookspecs import KINDS
-    from vaebench.text import nearest
-
-    known = {kind: kind for kind in KINDS} | {f"{kind}s": kind for kind in KINDS} | dict(SLOTS)
-    known |= {"likelihoods": "likelihood", "data": "dataset"}
-    if word not in known:
-        raise UsageError(f"{word} is no kind; kinds are {', '.join(KINDS)}{nearest(word, KINDS)}")
-    return known[word]
-
-
 def _complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from vaebench.hookspecs import KINDS
 
@@ -46,6 +33,7 @@ def list_(kind: str | None, as_json: bool) -> None:
     vaebench run --recipe NAME knows, tracks what vaebench bench NAME does.
     """
     from vaebench import registry
+    from vaebench.face.tables import offers
     from vaebench.requests import recipes, tracks
 
     for room, words in ((recipes, ("recipe", "recipes")), (tracks, ("track", "tracks"))):
@@ -54,7 +42,7 @@ def list_(kind: str | None, as_json: bool) -> None:
             return
 
     known = registry.load()
-    entries = known.entries(_kind(kind) if kind else None)
+    entries = offers(kind)
     if as_json:
         fields = ("kind", "name", "summary", "target")
         rows = [
@@ -101,15 +89,16 @@ def show(part: str, data_root: Path | None, as_json: bool) -> None:
     """
     from vaebench import registry
     from vaebench.composing.parameters import REQUIRED, parameters_of, text
+    from vaebench.face.tables import kind_named
 
     kind, equals, name = part.partition("=")
     if not equals:
         raise UsageError(f"{part}: write KIND=NAME, as in latent=topdown")
     known = registry.load()
     asked = name
-    if _kind(kind) == "dataset":
+    if kind_named(kind) == "dataset":
         name = re.split("[:,]", name)[0].strip()
-    found = known.get(_kind(kind), name)
+    found = known.get(kind_named(kind), name)
     target = known.resolve(found.entry.kind, name)
     takes = [
         {

@@ -135,7 +135,7 @@ def perform_and_show(
 ) -> None:
     """Perform a run with progress on stderr, then print its summary or its record."""
     from vaebench import records
-    from vaebench.cli.progress import reporter
+    from vaebench.progress import reporter
     from vaebench.run.perform import perform
 
     with reporter(progress) as shown:
@@ -169,26 +169,15 @@ def evaluate(
 
     The run's record stays as it is.
     """
-    import msgspec
 
-    from vaebench import registry
-    from vaebench.cli.progress import reporter
+    import vaebench as vb
     from vaebench.cli.summary import scores_lines
-    from vaebench.datasets.load import default_root
-    from vaebench.evaluation import scoring
     from vaebench.requests import recipes
-    from vaebench.run import runner
-    from vaebench.run.folder import RunFolder
     from vaebench.storage.strict_json import strict
 
     changes = recipes.scoring_settings(recipes.key_values(settings))
-    components = registry.load()
-    root = data_root or default_root()
-    prepared, model = runner.load(RunFolder(run), components, root, device, other_data=other_data)
-    asked = msgspec.structs.replace(prepared.request.scoring, **changes)
-    protocol = scoring.settle(asked, prepared.data, model.latent.groups, components, prepared.device)
-    with reporter() as shown:
-        scores, _ = scoring.score(model, prepared.data, protocol, components, shown)
+    opened = vb.load(run, device=device, data_root=data_root, other_data=other_data)
+    scores = vb.evaluate(opened, **changes)
     if as_json:
         click.echo(strict(scores, indent=2))
     else:

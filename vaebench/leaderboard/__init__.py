@@ -1,8 +1,16 @@
 """Records to pages and pictures: a pure function, and the folder that it reads and writes."""
 
+import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from vaebench.leaderboard.folder import RECORDS, Outcome, check, records_of, regenerate, submit
 from vaebench.leaderboard.identity import digest, file_name
 from vaebench.leaderboard.pages import pages
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "RECORDS",
@@ -15,3 +23,16 @@ __all__ = [
     "regenerate",
     "submit",
 ]
+
+
+class _Callable(ModuleType):
+    """This package, which ``vaebench.leaderboard(root)`` calls: the face's function has the same name."""
+
+    def __call__(self, root: str | os.PathLike[str] = "leaderboards") -> "pd.DataFrame":
+        """The rows of all boards: see ``vaebench.face.tables.leaderboard``."""
+        from vaebench.face.tables import leaderboard
+
+        return leaderboard(root)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -10,7 +10,7 @@ from vaebench.errors import DamagedError, UsageError, VaebenchError, refused
 from vaebench.leaderboard import charts, gallery, published
 from vaebench.leaderboard.identity import digest, file_name, named_by
 from vaebench.leaderboard.pages import pages
-from vaebench.leaderboard.provenance import Current, stale
+from vaebench.leaderboard.provenance import Current, stale, unregistered
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Record, read, to_json
 from vaebench.storage.encoding import plain_utf8
@@ -65,6 +65,11 @@ def submit(record_path: Path, root: Path) -> Path:
     The name follows from the content (``file_name``), so that no submission replaces another record.
     """
     record = read(record_path)
+    if slots := unregistered(record):
+        raise UsageError(
+            f"{record_path} cannot be ranked: no plugin registers its {', '.join(slots)}, so nobody else "
+            "could repeat it; vaebench new-plugin writes a package that registers a class"
+        )
     target = root / RECORDS / file_name(record)
     with _held(root):
         if not _holds(target, record):

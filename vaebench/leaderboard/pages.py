@@ -12,8 +12,8 @@ from vaebench.leaderboard.commands import reproducing
 from vaebench.leaderboard.comparable import Section, sections
 from vaebench.leaderboard.gallery import Gallery
 from vaebench.leaderboard.identity import Run, digest, page_name, recipe
-from vaebench.leaderboard.markdown import MISSING, code, fenced, fixed, table
-from vaebench.leaderboard.provenance import Current, changed, code_of, distributions
+from vaebench.leaderboard.markdown import MISSING, code, fenced, fixed, plain, table
+from vaebench.leaderboard.provenance import Current, changed, code_of, distributions, unregistered
 from vaebench.leaderboard.published import FILE, Figure
 from vaebench.leaderboard.ranking import Ranked, Row, ranked, rows
 from vaebench.leaderboard.wording import MARK, READING, facts, told_apart
@@ -64,27 +64,36 @@ def pages(
 
     :param current: the code of the parts that are installed
     """
-    scored: defaultdict[str, list[Run]] = defaultdict(list)
-    unscored: defaultdict[str, list[Unscored]] = defaultdict(list)
-    for record in records:
-        name, known_by = page_name(record.data), digest(record)
-        if record.status == "ok" and record.scores is not None:
-            scored[name].append(Run(record, record.scores, recipe(record), known_by))
-        else:
-            unscored[name].append(Unscored(known_by, record))
-    found = [(name, section) for name, runs in scored.items() for section in sections(runs)]
-    board = {name: Page([], unscored[name]) for name in sorted({*scored, *unscored})}
-    for (name, section), members in zip(found, rows([section for _, section in found]), strict=True):
-        board[name].sections.append((section, ranked(members)))
+    shown = board(records)
     figures: defaultdict[str, list[Figure]] = defaultdict(list)
     for figure in published:
         figures[figure.data].append(figure)
     context = Context(figures, current, Gallery())
     texts = {
-        INDEX: _index(board, context),
-        **{f"{name}.md": _page(name, page, context) for name, page in board.items()},
+        INDEX: _index(shown, context),
+        **{f"{name}.md": _page(name, page, context) for name, page in shown.items()},
     }
     return {name: text.encode() for name, text in texts.items()} | context.gallery.files
+
+
+def board(records: Sequence[Record]) -> dict[str, Page]:
+    """Page -> its sections, the biggest first, and what is not ranked there.
+
+    A record with a component or data that no plugin registers is never ranked: nobody else could repeat it.
+    """
+    scored: defaultdict[str, list[Run]] = defaultdict(list)
+    unscored: defaultdict[str, list[Unscored]] = defaultdict(list)
+    for record in records:
+        name, known_by = page_name(record.data), digest(record)
+        if record.status == "ok" and record.scores is not None and not unregistered(record):
+            scored[name].append(Run(record, record.scores, recipe(record), known_by))
+        else:
+            unscored[name].append(Unscored(known_by, record))
+    found = [(name, section) for name, runs in scored.items() for section in sections(runs)]
+    pages = {name: Page([], unscored[name]) for name in sorted({*scored, *unscored})}
+    for (name, section), members in zip(found, rows([section for _, section in found]), strict=True):
+        pages[name].sections.append((section, ranked(members)))
+    return pages
 
 
 def _index(board: dict[str, Page], context: Context) -> str:
@@ -201,15 +210,14 @@ def _item(number: int, record: Record, runs: str, commands: Sequence[str], pictu
 
 
 def _unscored(unscored: Sequence[Unscored], current: Current) -> list[str]:
-    """The runs that diverged, unranked."""
+    """The runs that diverged or cannot be ranked."""
     ordered = sorted(unscored, key=lambda one: (one.record.composition, one.record.seed, one.digest))
     titles = ["composition", "seed", "status", "images seen", "steps", "parameters", "parts from", "command"]
     cells = [
         [
             code(record.composition.replace(",", ", ")),
             f"{record.seed}",
-            ("diverged" if record.status == "diverged" else "not scored")
-            + (", stale" if changed(record, current) else ""),
+            _status(record) + (", stale" if changed(record, current) else ""),
             f"{record.budget.images:,}",
             f"{record.budget.steps:,}",
             f"{record.budget.parameters:,}",
@@ -223,7 +231,20 @@ def _unscored(unscored: Sequence[Unscored], current: Current) -> list[str]:
         for number, (known_by, record) in enumerate(ordered, 1)
     ]
     numeric = [False, True, False, True, True, True, False, True]
-    return ["## Diverged", table(titles, cells, numeric), "### Commands", *commands]
+    lost = all(record.status == "diverged" for _, record in ordered)
+    return [
+        "## Diverged" if lost else "## Not ranked",
+        table(titles, cells, numeric),
+        "### Commands",
+        *commands,
+    ]
+
+
+def _status(record: Record) -> str:
+    """Why a record is not ranked."""
+    if record.status == "diverged":
+        return "diverged"
+    return f"not registered: {plain(', '.join(unregistered(record)))}" if record.scores else "not scored"
 
 
 def _join(*blocks: str) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from vaebench.hookspecs import UNREGISTERED
 from vaebench.leaderboard.identity import page_name
 from vaebench.leaderboard.markdown import MISSING, plain, visible
 from vaebench.records import PartOrigin, Record
@@ -65,6 +66,12 @@ def unnamed(record: Record, current: Current) -> list[str]:
         for slot, part in _ordered(record)
         if part.source_sha256 is None and (slot, part.name, part.package) in current
     ]
+
+
+def unregistered(record: Record) -> list[str]:
+    """The slots whose components, and ``data`` where the data, no plugin registers."""
+    slots = [slot for slot, part in _ordered(record) if part.package == UNREGISTERED]
+    return slots + (["data"] if record.data.spec.startswith(f"{UNREGISTERED}-") else [])
 
 
 def stale(records: Iterable[Record], current: Current) -> list[str]:

@@ -17,7 +17,10 @@ Code = Mapping[str, str | None]
 
 def code_of(composition: Composition) -> Code:
     """The components' code in this process: it is read once, however their files change."""
-    return {slot: source_sha256(each.registered.entry.target) for slot, each in composition.chosen.items()}
+    return {
+        slot: each.registered.source_sha256 or source_sha256(each.registered.entry.target)
+        for slot, each in composition.chosen.items()
+    }
 
 
 def agreed(now: Code, *before: Code | None) -> Code:

@@ -18,6 +18,7 @@ from vaebench.noise import derived_seed
 from vaebench.registry import Registry
 from vaebench.requests.request import Request
 from vaebench.settings import FITTING, Training
+from vaebench.text import one_line
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ class Prepared:
 def device_of(name: str) -> torch.device:
     """The device of this name; ``auto`` is the GPU where there is one.
 
-    :raises UsageError: for a GPU that is not there
+    :raises UsageError: for another name, and for a GPU that is not there
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device={one_line(name)}: auto, cpu or cuda is expected")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine has no CUDA device; auto or cpu will do")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")

@@ -4,7 +4,11 @@ import contextlib
 import time
 from pathlib import Path
 
+import torch
+
 from vaebench import records
+from vaebench.composing.resolve import resolve
+from vaebench.composing.spec import parse
 from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import scoring
 from vaebench.model import Vae
@@ -109,10 +113,32 @@ def load(
     """
     request = folder.request()
     if not folder.weights.is_dir():
-        raise UsageError(
-            f"{folder.path} has no weights yet: finish it with vaebench run --resume --out {folder.path}"
-        )
+        raise unfinished(folder, "weights")
     prepared, model = prepare(request, registry, root, device)
     trace.checked(folder, prepared.data, allow=other_data)
     start.take(model, checkpoint.load_weights(folder.weights), folder.weights)
     return prepared, model.to(prepared.device).eval()
+
+
+def load_model(folder: RunFolder, registry: Registry) -> Vae:
+    """A finished or imported run's trained model alone, on the CPU; its data are not read.
+
+    :raises UsageError: where the run is not finished
+    :raises DamagedError: where its weights have changed
+    """
+    request = folder.request()
+    image = start.image_of(folder) if folder.weights.is_dir() else None
+    if image is None:
+        raise unfinished(folder, "weights")
+    composition = resolve(parse(request.compose), registry, image)
+    with torch.random.fork_rng(devices=[]):
+        model = composition.build(request.training)
+    start.take(model, checkpoint.load_weights(folder.weights), folder.weights)
+    return model
+
+
+def unfinished(folder: RunFolder, what: str) -> UsageError:
+    """The refusal of a run that lacks something until it is finished."""
+    return UsageError(
+        f"{folder.path} has no {what} yet: finish it with vaebench run --resume --out {folder.path}"
+    )

@@ -49,7 +49,7 @@ def save_imported(folder: RunFolder, weights: Mapping[str, Tensor], image: Image
 
 def check(base: RunFolder, model: nn.Module, image: ImageShape) -> None:
     """UsageError where a run's images are not like these, or its weights not a model's."""
-    seen = _image_of(base)
+    seen = image_of(base)
     if seen is not None and seen != image:
         raise UsageError(f"{base.path} was trained on {_words(seen)}; these are {_words(image)}")
     refuse_unfit(model, checkpoint.load_weights(base.weights), str(base.path))
@@ -126,7 +126,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return dict(found)
 
 
-def _image_of(folder: RunFolder) -> ImageShape | None:
+def image_of(folder: RunFolder) -> ImageShape | None:
+    """The shape of the images that a run's weights are for; None where neither record nor weights tell it."""
     if folder.record.exists():
         data = records.read(folder.record).data
         return ImageShape(data.channels, data.height, data.width, data.levels)

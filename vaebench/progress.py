@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Literal, Self
 
@@ -168,8 +169,12 @@ class Events(Lines):
 
 
 def reporter(progress: str = "auto") -> Lines:
-    """A bar where stderr is a terminal, else lines; or events, if ``json``. NO_COLOR is honoured."""
+    """A bar on a terminal and in a notebook with ipywidgets, else lines; or events, if ``json``.
+
+    NO_COLOR is honoured.
+    """
     if progress == "json":
         return Events()
     console = Console(stderr=True)
-    return Bar(console) if console.is_terminal else Lines()
+    live = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+    return Bar(console) if live else Lines()
