@@ -75,7 +75,7 @@ class Tightness(_Base, frozen=True, kw_only=True):
     """One for each K of ``samples``, of the same draws."""
 
 
-class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
+class LikelihoodScore(_Base, frozen=True, kw_only=True, omit_defaults=True):
     """The negative log-likelihood of the test split: upper bounds, every image counted."""
 
     images: int
@@ -131,7 +131,7 @@ class Missing(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="missin
 class Scores(_Base, frozen=True, kw_only=True):
     """What was measured, each with its provenance."""
 
-    likelihood: Likelihood
+    likelihood: LikelihoodScore
     fid: Fid | Missing
     histogram_bits_per_dim: float
     """A per-pixel histogram fitted on the training split (add-one), scored on the same test images."""
@@ -165,7 +165,7 @@ class Fit(_Base, frozen=True, kw_only=True):
     best_step: int | None = None
 
 
-class Base(_Base, frozen=True, kw_only=True):
+class BaseRun(_Base, frozen=True, kw_only=True):
     """The run whose weights this one started from."""
 
     weights_sha256: Sha256
@@ -224,7 +224,7 @@ class Record(_Base, frozen=True, kw_only=True):
     """None where the run diverged."""
     budget: Budget
     fit: Annotated[Fit | None, later(None, since=1)] = None
-    base: Annotated[Base | None, later(None, since=1)] = None
+    base: Annotated[BaseRun | None, later(None, since=1)] = None
     weights_sha256: Sha256 | None = None
     """Of the weights that were scored."""
     validations: Annotated[tuple[Validation, ...], later((), since=3)] = ()

@@ -111,4 +111,4 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 FITTING = Training(lr=1e-3, weight_decay=0.0, validate=1.0, patience=5)
 """How a prior is fitted after the rest unless a setting ``fit.KEY`` says otherwise."""
 
-ROOMS: tuple[type[msgspec.Struct], ...] = (Training, Scoring)
+SETTINGS_TABLES: tuple[type[msgspec.Struct], ...] = (Training, Scoring)

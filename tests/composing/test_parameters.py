@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from vaebench.composing.parameters import REQUIRED, Parameter, convert, parameters_of, text
 from vaebench.errors import UsageError, VaebenchError
-from vaebench.settings import ROOMS
+from vaebench.settings import SETTINGS_TABLES
 from vaebench.text import CONTROL, one_line
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -301,7 +301,7 @@ def test_what_has_no_readable_arguments_is_refused(target):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", SETTINGS_TABLES)
 def test_every_setting_has_a_meaning_and_a_default_that_text_can_say(room):
     for parameter in parameters_of(room).values():
         assert parameter.meaning

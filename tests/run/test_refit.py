@@ -11,7 +11,7 @@ from tests.training.test_loop import Silent
 from vaebench import records, registry
 from vaebench.composing.spec import parse
 from vaebench.errors import UsageError
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.requests.request import Base
 from vaebench.run import start
 from vaebench.run.folder import RunFolder
@@ -36,7 +36,7 @@ KNOWN = registry.load()
 
 
 def run(folder: Path, compose: str = CODES, stop_at: int | None = None) -> records.Record:
-    request = Plan(compose=parse(compose), settings=QUICK).request()
+    request = Recipe(compose=parse(compose), settings=QUICK).request()
     return perform(request, KNOWN, Place(Path("."), "cpu", folder, resume=True), Silent(stop_at))[1]
 
 
@@ -148,7 +148,7 @@ def test_settings_of_a_fit_need_a_prior_that_is_fitted_afterwards(
 
 def test_no_latents_are_scored_exactly(tmp_path: Path) -> None:
     settings = {"steps": 3, "fid_images": 40, "extractor": "off"}
-    request = Plan(compose=parse("latent=none,dec.width=4,dec.layers=2"), settings=settings).request()
+    request = Recipe(compose=parse("latent=none,dec.width=4,dec.layers=2"), settings=settings).request()
     _, record = perform(request, KNOWN, Place(Path("."), "cpu", tmp_path / "none"), Silent())
     assert record.scores is not None
     found = record.scores.likelihood

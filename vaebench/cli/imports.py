@@ -9,7 +9,7 @@ from vaebench.cli.options import FOLDER, data_root_, device_, settings_
 from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vaebench.requests.recipes import Plan
+    from vaebench.requests.recipes import Recipe
 
 
 @click.command("import")
@@ -84,7 +84,7 @@ def import_(
     click.echo(f"next         vaebench eval {folder.path}")
 
 
-def _network(project: str, layout: str | None, recipe: str | None) -> "Plan":
+def _network(project: str, layout: str | None, recipe: str | None) -> "Recipe":
     """The recipe of the network that was named; UsageError where that is none, or two."""
     from vaebench.imports import PROJECTS
     from vaebench.requests import recipes

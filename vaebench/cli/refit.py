@@ -59,7 +59,7 @@ def refit(
     if set(new.choices) != {"prior"}:
         raise UsageError(f"--prior {prior}: only the prior can be fitted anew")
     check_names(new, components)
-    plan = recipes.Plan(settings=recipes.key_values(settings))
+    plan = recipes.Recipe(settings=recipes.key_values(settings))
     fit, protocol = plan.refit()
 
     from vaebench.datasets.load import default_root

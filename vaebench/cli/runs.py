@@ -98,7 +98,7 @@ def run(
         raise UsageError(
             "give --compose SPEC, --recipe FILE or --from RUN (or --resume --out RUN to go on with a run)"
         )
-    plan = recipes.Plan()
+    plan = recipes.Recipe()
     if recipe is not None:
         plan = recipes.read(recipes.find(recipe))
     elif base is not None:

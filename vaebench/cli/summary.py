@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from vaebench.records import Estimate, Fid, Likelihood, Record, Scores
+from vaebench.records import Estimate, Fid, LikelihoodScore, Record, Scores
 from vaebench.run.folder import RunFolder
 
 _BOUNDS = {"iwae": "importance-weighted bound, K={}", "two-part": "two-part code", "exact": "exact"}
@@ -14,7 +14,7 @@ def _both(e: Estimate) -> str:
     return f"{e.bits_per_dim:.4f} ± {e.bits_per_dim_se:.4f} bits/dim ({e.nats:.2f} ± {e.nats_se:.2f} nats)"
 
 
-def _likelihood_lines(score: Likelihood) -> Iterator[str]:
+def _likelihood_lines(score: LikelihoodScore) -> Iterator[str]:
     bound = _BOUNDS[score.bound].format(score.samples)
     yield f"NLL          {_both(score.nll)}; {bound}, {score.images} test images"
     if not score.exact_prior:

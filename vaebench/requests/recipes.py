@@ -12,7 +12,7 @@ from vaebench.composing.spec import DataSpec, Spec, check_names, from_table, par
 from vaebench.errors import UsageError
 from vaebench.registry import Registry
 from vaebench.requests.request import Request
-from vaebench.settings import FITTING, ROOMS, Scoring, Training
+from vaebench.settings import FITTING, SETTINGS_TABLES, Scoring, Training
 from vaebench.storage import toml as tables
 from vaebench.text import nearest, one_line
 
@@ -22,7 +22,7 @@ _SHIPPED = Path(__file__).parent / "recipebook"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Recipe:
     """A request before defaults: values as they were given."""
 
     compose: Spec | None = None
@@ -37,7 +37,7 @@ class Plan:
 
     def overridden(
         self, compose: str | None, data: str | None, seed: int | None, settings: Mapping[str, Any]
-    ) -> "Plan":
+    ) -> "Recipe":
         """This plan with a command line put over it; steps there set epochs here aside, and the reverse."""
         mine = dict(self.settings)
         for prefix in ("", _FIT):
@@ -92,7 +92,7 @@ class Plan:
         )
 
 
-def of_run(request: Request) -> Plan:
+def of_run(request: Request) -> Recipe:
     """What a run was asked for, as a start for another: its budget and its data's extractor are left open.
 
     All else is kept, the encoder's shift and scale above all.
@@ -107,7 +107,7 @@ def of_run(request: Request) -> Plan:
         for name in room.__struct_fields__:
             if name not in open_ and getattr(room, name) != getattr(default, name):
                 said[prefix + name] = getattr(room, name)
-    return Plan(parse(request.compose), parse_data(request.data), request.seed, said)
+    return Recipe(parse(request.compose), parse_data(request.data), request.seed, said)
 
 
 def _of(room: type[Training] | type[Scoring], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _of(room: type[Training] | type[Scoring], given: Mapping[str, Any]) -> dict[
 
 
 def _check_settings(given: Mapping[str, Any]) -> None:
-    known = [name for room in ROOMS for name in room.__struct_fields__]
+    known = [name for room in SETTINGS_TABLES for name in room.__struct_fields__]
     known += [f"{_FIT}{name}" for name in Training.__struct_fields__]
     for name in given:
         if name not in known:
@@ -153,7 +153,7 @@ def find(said: str) -> Path:
     return tables.find(said, shipped(), "recipe")
 
 
-def read(path: Path) -> Plan:
+def read(path: Path) -> Recipe:
     """A recipe: ``data``, ``seed``, tables ``[compose]``, ``[settings]``, ``[fit]``; UsageError if unfit."""
     said = tables.read(path)
     for key in said:
@@ -170,7 +170,7 @@ def read(path: Path) -> Plan:
     for name, table in (("settings", settings), ("fit", fit)):
         if table is not None and not isinstance(table, dict):
             raise UsageError(f"{path}: {name} is a table of key = value")
-    return Plan(
+    return Recipe(
         parse(compose) if isinstance(compose, str) else from_table(compose),
         None if data is None else parse_data(data),
         seed,

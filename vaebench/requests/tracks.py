@@ -19,7 +19,7 @@ _SHIPPED = Path(__file__).parent / "trackbook"
 _LENGTHS = ("steps", "epochs")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TrackEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A composition of a track, and why it is there."""
 
     compose: str
@@ -39,7 +39,7 @@ class Track(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scoring: Scoring
     fitting: Training
     """How a prior is fitted, for the entries where that comes after the rest."""
-    entries: tuple[Entry, ...]
+    entries: tuple[TrackEntry, ...]
     base: str | None = None
     """The composition whose slots an added component takes."""
 
@@ -49,7 +49,7 @@ class Track(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         assert self.training.steps is not None
         return self.training.steps * self.training.batch
 
-    def request(self, entry: Entry, *, fitted: bool, bound_has_k: bool = True) -> Request:
+    def request(self, entry: TrackEntry, *, fitted: bool, bound_has_k: bool = True) -> Request:
         """What an entry asks for, before defaults, with the first seed.
 
         :param fitted: its prior is fitted after the rest
@@ -144,8 +144,8 @@ def _training(without: tuple[str, ...]) -> dict[str, Parameter]:
     return {name: p for name, p in parameters_of(Training).items() if name not in without}
 
 
-def _entry(where: str, table: Mapping[str, Any]) -> Entry:
-    said = _typed(table, Entry, f"{where}.", "an entry")
+def _entry(where: str, table: Mapping[str, Any]) -> TrackEntry:
+    said = _typed(table, TrackEntry, f"{where}.", "an entry")
     _line(f"{where}.why", said.why)
     for name in said.set:
         if name in (*_LENGTHS, "batch", "images"):
@@ -153,7 +153,7 @@ def _entry(where: str, table: Mapping[str, Any]) -> Entry:
         if name in Scoring.__struct_fields__:
             raise UsageError(f"{where}.set.{name}: the protocol of scoring is the same for all entries")
     own = convert(f"{where}.set", _training((*_LENGTHS, "batch")), said.set, "training")
-    return Entry(compose=_read(f"{where}.compose", parse, said.compose), why=said.why, set=own)
+    return TrackEntry(compose=_read(f"{where}.compose", parse, said.compose), why=said.why, set=own)
 
 
 def _typed(table: Mapping[str, Any], kind: Any, prefix: str, what: str) -> Any:
@@ -184,7 +184,7 @@ def _read(label: str, parser: Any, said: str) -> str:
         raise UsageError(f"{label}: {error}") from None
 
 
-def label(entry: Entry, track: Track) -> str:
+def label(entry: TrackEntry, track: Track) -> str:
     """What an entry says that the track's base does not; ``base`` where that is nothing."""
     base = set(_pieces(track.base)) if track.base else set()
     own = [piece for piece in _pieces(entry.compose) if piece not in base]

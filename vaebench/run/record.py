@@ -85,10 +85,10 @@ def record(name: str, prepared: Prepared, trace: DataTrace, outcome: Outcome) ->
     )
 
 
-def _base(request: Request, trace: DataTrace) -> records.Base | None:
+def _base(request: Request, trace: DataTrace) -> records.BaseRun | None:
     if request.base is None:
         return None
-    return records.Base(**msgspec.structs.asdict(request.base), data_checksum=trace.base)
+    return records.BaseRun(**msgspec.structs.asdict(request.base), data_checksum=trace.base)
 
 
 def _parts(composition: Composition, code: Code) -> dict[str, records.PartOrigin]:
