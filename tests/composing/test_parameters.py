@@ -237,7 +237,7 @@ def test_a_slip_is_answered_with_the_name():
     with pytest.raises(UsageError) as caught:
         convert("enc", parameters_of(Part), {"widht": "64"}, "resnet")
     assert str(caught.value) == (
-        "enc.widht: resnet has no such parameter; it has width, rate (did you mean width?)"
+        "enc.widht: resnet has no such parameter; parameters are width, rate (did you mean width?)"
     )
     with pytest.raises(UsageError, match=r"^widht: there is no such parameter; .*did you mean width\?"):
         convert("", parameters_of(Struct), {"widht": "64"})

@@ -181,7 +181,7 @@ class Stage:
     def settled(self) -> None:
         """The command once more, undisturbed."""
         again = call(*self.words)
-        whole = again.code == 2 and "holds a run already" in again.err
+        whole = again.code == 2 and "already holds a run" in again.err
         assert again.code == 0 or whole, again.err
         assert self.scene.outcome(self.place) == self.wanted
         litter = [path for path in self.place.rglob(".*") if path.name != ".lock"]

@@ -121,7 +121,10 @@ def bench(
     work = Work(planned, place, data_root, device, jobs, installed(components), stale)
     if work.earlier:
         count, settings = len(work.earlier), ", ".join(words(work.earlier))
-        click.echo(f"{count} of the missing runs exist under an earlier default: with {settings}", err=True)
+        click.echo(
+            f"{count} of the missing runs exist with earlier defaults: a track with {settings} uses them",
+            err=True,
+        )
     if commands or dry_run:
         _foretell(work, dry_run, as_json)
         return

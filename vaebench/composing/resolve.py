@@ -140,7 +140,7 @@ def check_fit(
             words = " and ".join(word.replace("|", " or ") for word in missing)
             if other == "data":
                 tags = ", ".join(sorted(image.tags))
-                raise UsageError(f"{slot}={names[slot]} needs {words} data; these data are {tags}")
+                raise UsageError(f"{slot}={names[slot]} needs {words} data; these are {tags}")
             candidates = _loadable(registry, SLOTS[other])
             fitting = [name for name, part in candidates.items() if not lacking(needs, part.offers)]
             raise UsageError(
