@@ -122,7 +122,7 @@ def test_settings_go_where_they_belong(tmp_path: Path) -> None:
         (
             "lr = 1e-2",
             "samples = 5",
-            r"entries\[1\].set.samples: an entry cannot change the scoring protocol",
+            r"entries\[1\].set.samples: an entry cannot change the scoring",
         ),
         ('base = "', 'base = "encc=mlp,', "base: there is no slot encc"),
         ("summary", "[", "is not valid TOML"),
