@@ -99,7 +99,7 @@ def bench(
         raise UsageError(
             "--stale and --commands exclude each other: printed commands move no stale run aside"
         )
-    asked = tracks.read(tracks.find(track))
+    requested = tracks.read(tracks.find(track))
     from vaebench import registry
     from vaebench.composing.spec import check_names, parse
 
@@ -113,8 +113,8 @@ def bench(
     from vaebench.composing.sources import installed
     from vaebench.datasets.load import default_root
 
-    root, folder = data_root or default_root(), out or Path("runs") / asked.name
-    planned = plan(asked, components, folder, root, device, added, only, seeds)
+    root, folder = data_root or default_root(), out or Path("runs") / requested.name
+    planned = plan(requested, components, folder, root, device, added, only, seeds)
     for refused in planned.refused:
         click.echo(f"cannot be run: {refused.entry.compose}: {refused.why}", err=True)
     place = board or (_BOARD if _BOARD.is_dir() else None)
@@ -138,7 +138,11 @@ def bench(
     work.regenerate()
     if as_json:
         _echo(
-            {"track": asked.name, "runs": [_row(s) for s in work.statuses], "cannot_be_run": _refused(work)}
+            {
+                "track": requested.name,
+                "runs": [_row(s) for s in work.statuses],
+                "cannot_be_run": _refused(work),
+            }
         )
     else:
         click.echo("\n".join(_ending(work, folder)))

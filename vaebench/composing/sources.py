@@ -36,8 +36,10 @@ class _Source:
     tree: ast.Module
 
     def imports(self) -> Collection[str]:
-        """Return the names of all modules that it may import, including those in functions and ``a.b`` for
-        ``from a import b``."""
+        """Return the names of all modules that it may import.
+
+        Imports inside functions count too, and ``a.b`` counts for ``from a import b``.
+        """
         names = set()
         for node in ast.walk(self.tree):
             for base, name, _ in _imported(node, self.package):
@@ -114,7 +116,7 @@ def _file(module: str) -> Path | None:
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str, str]]:
-    """What an import statement imports: module, name in it, name here; empty where there is none."""
+    """Yield what an import statement imports: module, name in it, local name; an empty text for none."""
     if isinstance(node, ast.Import):
         yield from ((alias.name, "", alias.asname or "") for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
