@@ -90,7 +90,7 @@ def test_a_finished_run_is_not_run_again(finished: Path, call: Called) -> None:
     before = (finished / "record.json").read_bytes()
     code, out, err = call(*words)
     assert (code, out) == (2, "")
-    assert "holds a finished run of just this; add --resume" in err
+    assert "contains this run already, finished; add --resume" in err
     code, out, _ = call(*words, "--resume")
     assert code == 0
     assert "vaebench submit" in out
@@ -98,7 +98,7 @@ def test_a_finished_run_is_not_run_again(finished: Path, call: Called) -> None:
     assert (finished / "record.json").read_bytes() == before
     code, _, err = call("run", "--compose", TINY, "--steps", 31, "--out", finished, "--resume")
     assert code == 2
-    assert "holds another run" in err
+    assert "contains another run" in err
 
 
 def test_eval_says_the_records_scores_again(finished: Path, call: Called) -> None:
@@ -178,20 +178,20 @@ def test_a_part_that_changed_is_named_and_marked(finished: Path, call: Called, t
         ),
         (
             ["run", "--compose", "enc=mlp,enc.hiden=3"],
-            "enc.hiden: mlp has no such parameter; it has hidden, layers",
+            "enc.hiden: mlp has no such parameter; parameters are hidden, layers",
         ),
         (["run", "--compose", "enc=mlp,enc.hidden=x"], "enc.hidden=x: an integer >= 1 is expected"),
         (["run", "--compose", "enc=mlp,enc.hidden=0"], "enc.hidden=0: an integer >= 1 is expected"),
         (
             ["run", "--compose", "enc=mlp,latent=topdown"],
-            "latent=topdown does not fit enc=mlp: it needs pyramid there",
+            "latent=topdown does not fit enc=mlp: it needs pyramid;",
         ),
         (["run", "--compose", "lik=bernoulli"], "lik=bernoulli needs binary data; these are grey"),
         (["run", "--compose", "latent.blocks=8q1"], "'8q1' is neither"),
         (["run", "--compose", "enc=mlp", "--data", "digit"], "did you mean digits?"),
         (["run", "--compose", "enc=mlp", "--data", "folder:/nowhere"], "/nowhere"),
         (["run", "--compose", "enc=mlp", "--data", "digits:x"], "digits takes nothing after a colon"),
-        (["run", "--compose", "enc=mlp", "--set", "lrr=1"], "lrr is no setting"),
+        (["run", "--compose", "enc=mlp", "--set", "lrr=1"], "unknown setting lrr"),
         (["run", "--compose", "enc=mlp", "--set", "lr=-1"], "lr=-1: a number > 0, or none is expected"),
         (["run", "--compose", "enc=mlp", "--set", "lr"], "--set lr: write KEY=VALUE"),
         (["run", "--compose", "enc=mlp", "--steps", "5", "--epochs", "1"], "steps or epochs, not both"),
@@ -200,9 +200,9 @@ def test_a_part_that_changed_is_named_and_marked(finished: Path, call: Called, t
         (["show", "topdown"], "write KIND=NAME, as in latent=topdown"),
         (["show", "latent=topdwn"], "did you mean topdown?"),
         (["list", "encodr"], "did you mean encoder?"),
-        (["eval", "/nowhere"], "/nowhere is not the folder of a run"),
-        (["sample", "/nowhere"], "/nowhere is not the folder of a run"),
-        (["submit", "/nowhere"], "/nowhere is not the folder of a run"),
+        (["eval", "/nowhere"], "/nowhere is not a run folder"),
+        (["sample", "/nowhere"], "/nowhere is not a run folder"),
+        (["submit", "/nowhere"], "/nowhere is not a run folder"),
         (["run", "--compose", "enc=mlp", "--steps", "0"], "--steps"),
         (["frobnicate"], "frobnicate"),
     ],
@@ -244,9 +244,9 @@ def test_a_recipe_is_the_same_run(call: Called, tmp_path: Path) -> None:
     assert json.loads(first[1])["weights_sha256"] == json.loads(second[1])["weights_sha256"]
     assert json.loads(first[1])["command"] == json.loads(second[1])["command"]
     for text, said in [
-        ("x = 1", "x is not of a recipe"),
+        ("x = 1", "unknown key x; a recipe has"),
         ("data = 'digits'", "needs a [compose] table"),
-        ("[", "is no TOML"),
+        ("[", "is not valid TOML"),
     ]:
         recipe.write_text(text)
         code, _, err = call("run", "--recipe", recipe)

@@ -169,9 +169,9 @@ def test_an_estimated_prior_is_tagged(images: torch.Tensor) -> None:
 @pytest.mark.parametrize(
     ("latent", "prior", "said"),
     [
-        (FlowLatent, Vamp, "prior=b does not fit latent=a: it needs density there"),
-        (FlatCodes, Vamp, "prior=b does not fit latent=a: it needs density and real there"),
-        (Gaussian, CodePrior, "prior=b does not fit latent=a: it needs codes there"),
+        (FlowLatent, Vamp, "prior=b does not fit latent=a: it needs density;"),
+        (FlatCodes, Vamp, "prior=b does not fit latent=a: it needs density and real;"),
+        (Gaussian, CodePrior, "prior=b does not fit latent=a: it needs codes;"),
     ],
 )
 def test_pairs_that_cannot_work_are_refused_by_name(latent: type[Part], prior: type[Part], said: str) -> None:

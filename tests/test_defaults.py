@@ -113,9 +113,9 @@ def test_an_ambiguous_default_is_refused_with_the_remedy(text: str, kind: str, n
     with pytest.raises(UsageError) as caught:
         compose.resolve(parse(text), beside, GREY)
     message = str(caught.value)
-    assert "is left open, and its default is not certain" in message
+    assert "is left open, and its default is ambiguous" in message
     assert f"{kind} {name} is offered by a-stranger 1.0" in message
-    assert message.endswith(f"pip uninstall a-stranger, or leave it out by {WITHOUT}=a-stranger")
+    assert message.endswith(f"pip uninstall a-stranger, or ignore it with {WITHOUT}=a-stranger")
     assert "\n" not in message
 
 

@@ -72,7 +72,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 def resumed(line: str) -> int:
     """The exit code of the command that the line names."""
-    command = re.search("what was kept goes on with: (.*)", line)
+    command = re.search("to resume the run: (.*)", line)
     assert command is not None, line
     return call(*shlex.split(command[1])[1:])
 
@@ -123,7 +123,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
         newest, _ = Store(place).latest()
         assert newest is not None
         assert newest.state["step"] == step + (method == "_step")
-        assert f"the checkpoint of step {newest.state['step']} is saved; what was kept goes on with" in line
+        assert f"the checkpoint of step {newest.state['step']} is saved; to resume the run" in line
         assert resumed(line) == 0
     else:
         assert method != "_step" or step >= (FIT if fit else STEPS)

@@ -78,7 +78,7 @@ def test_what_is_left_open_is_the_papers_and_what_cannot_stand_is_refused() -> N
     assert names("enc=vdvae") == ["topdown", "own", "vdvae"]
     assert names("enc=vdvae,prior=normal") == ["topdown", "normal", "vdvae"]
     assert names("enc=vdvae,latent=gaussian") == ["gaussian", "normal", "vdvae"]
-    with pytest.raises(UsageError, match="prior=own does not fit latent=gaussian: it needs own-root there"):
+    with pytest.raises(UsageError, match="prior=own does not fit latent=gaussian: it needs own-root;"):
         names("enc=vdvae,latent=gaussian,prior=own")
 
 

@@ -1,4 +1,4 @@
-"""``python -m vaebench``: the command line, with this interpreter."""
+"""``python -m vaebench`` runs the command line with this interpreter."""
 
 from vaebench.cli import main
 

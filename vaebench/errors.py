@@ -1,4 +1,4 @@
-"""What can go wrong in a way that a person can mend: one line each, and the exit code it ends with."""
+"""Errors that a person can fix: each has a one-line message and an exit code."""
 
 
 class VaebenchError(Exception):
@@ -14,30 +14,30 @@ class UsageError(VaebenchError):
 
 
 class DivergedError(VaebenchError):
-    """Training left the finite numbers; the last good checkpoint is kept; exit code 3."""
+    """Training reached values that are not finite; the last good checkpoint is kept; exit code 3."""
 
     exit_code = 3
 
 
 class InUseError(VaebenchError):
-    """Another process holds the run's folder; exit code 4."""
+    """Another process is using the run folder; exit code 4."""
 
     exit_code = 4
 
 
 class DamagedError(VaebenchError):
-    """A file of a run does not hold what was written; exit code 5."""
+    """A file of a run does not contain what was written to it; exit code 5."""
 
     exit_code = 5
 
 
 class OtherDataError(VaebenchError):
-    """The data are not those that a run was trained on; exit code 5."""
+    """The data differ from those that a run was trained on; exit code 5."""
 
     exit_code = 5
 
 
 def refused(error: OSError) -> str:
-    """What the file system refuses, in one line: which file, and why."""
+    """Describe an error of the file system in one line: the file and the reason."""
     why = error.strerror or str(error)
     return f"{error.filename}: {why}" if error.filename is not None else why

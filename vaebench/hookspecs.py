@@ -1,4 +1,4 @@
-"""What a plugin offers to vaebench: the one file that its author reads.
+"""The interface between vaebench and its plugins: the one file that a plugin's author needs to read.
 
 A plugin is a package with an entry point in the group ``vaebench`` that names a module::
 
@@ -11,9 +11,9 @@ The module implements one or both hooks below with ``vaebench.hookspecs.hookimpl
     def vaebench_components():
         return [Entry("prior", "mine", "vaebench_mine.prior:MinePrior", "a mixture of mine")]
 
-Listing resolves no target, so keep heavy imports (torch) out of the module that the entry point names.
-The module may say which version of this interface it is written for, ``VAEBENCH_INTERFACE = 1``; it is then
-refused, in one line that names the package, by a vaebench of another.
+Listing imports no target, so keep heavy imports (torch) out of the module that the entry point names.
+The module may declare the version of this interface that it is written for, ``VAEBENCH_INTERFACE = 1``. A
+vaebench with another version then refuses the plugin in one line that names its package.
 
 ===========  ==============================================  ==================================
 kind         what the target must be                         contract
@@ -28,9 +28,10 @@ extractor    function: images -> features for FID and KID    ``vaebench.contract
 dataset      function: root and options -> images            ``vaebench.contracts.Dataset``
 ===========  ==============================================  ==================================
 
-The parameters of a part are the keyword-only arguments of its constructor (of the function, for a data
-set), annotated with a type, a range and a meaning: ``width: Annotated[int, Meta(ge=1, description="...")]``
-with ``msgspec.Meta``. ``vaebench show`` and all checks read them from there.
+The parameters of a component are the keyword-only arguments of its constructor (for a data set: of the
+function), annotated with a type, a range and a meaning:
+``width: Annotated[int, Meta(ge=1, description="...")]`` with ``msgspec.Meta``. ``vaebench show`` and all
+checks read them from these annotations.
 """
 
 from collections.abc import Iterable
@@ -54,10 +55,10 @@ SHARED = (
     "vaebench.terms",
     "vaebench.text",
 )
-"""The interface that every part shares: modules, and packages with all that they hold.
+"""The interface that all components share: modules, and packages with all their modules.
 
-No part's code hash covers them (``vaebench.composing.sources``); it covers all else of its own package that a
-part imports.
+A component's code hash (``vaebench.composing.sources``) does not cover these. It covers everything else that
+the component imports from its own package.
 """
 COMPONENT_KINDS = ("encoder", "latent", "prior", "decoder", "likelihood", "objective", "extractor")
 KINDS = (*COMPONENT_KINDS, "dataset")
@@ -70,20 +71,20 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that a plugin offers: its kind, its name, where it is, and what it is in a few words."""
+    """One component or data set that a plugin offers: its kind, name, target and a short summary."""
 
     kind: str
     name: str
     target: str
-    """``"module:attribute"``, imported when the part is used."""
+    """``"module:attribute"``, imported when the component is used."""
     summary: str
 
 
 @hookspec
 def vaebench_components() -> Iterable[Entry]:  # type: ignore[empty-body]
-    """Offer encoders, latents, priors, decoders, likelihoods, objectives and extractors."""
+    """Return the plugin's encoders, latents, priors, decoders, likelihoods, objectives and extractors."""
 
 
 @hookspec
 def vaebench_datasets() -> Iterable[Entry]:  # type: ignore[empty-body]
-    """Offer data sets (entries of kind ``dataset``)."""
+    """Return the plugin's data sets (entries of kind ``dataset``)."""

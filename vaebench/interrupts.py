@@ -1,4 +1,4 @@
-"""Signals that ask the process to end, as an exception that waits while a step of training is under way."""
+"""Signals that ask the process to end, raised as an exception that waits for the end of a training step."""
 
 import signal
 import threading
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 NAMES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
-"""The signals, as far as the system has them, and what is said of a process that they end."""
+"""The handled signals and the word for a process that each one ends; Windows lacks some of them."""
 SAME = 0.5
-"""Seconds in which further signals are taken for the same: wrappers such as ``timeout`` send one twice."""
+"""Seconds in which further signals count as the same one: wrappers such as ``timeout`` send one twice."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks the process to end; its notes are told to the person, one line in all."""
+    """A signal asks the process to end; the notes of this exception become part of the one-line message."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -22,18 +22,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 def exit_code(error: BaseException) -> int:
-    """128 + the signal, as a shell has it; SIGINT's for a KeyboardInterrupt that no signal made."""
+    """Return 128 + the signal's number, as shells do; a plain KeyboardInterrupt counts as SIGINT."""
     return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
 
 
 def line(error: BaseException) -> str:
-    """What is said of the interruption, with its notes."""
+    """Describe the interruption, with its notes, in one line."""
     name = signal.Signals(exit_code(error) - 128).name
     return "; ".join([NAMES[name], *getattr(error, "__notes__", ["there was nothing to save"])])
 
 
 class _Signals:
-    """The first signal that has arrived, and whether one is to wait."""
+    """The first signal that has arrived, and whether signals are held back."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -60,9 +60,9 @@ def _in_main_thread() -> bool:
 
 @contextmanager
 def heeded() -> Iterator[None]:
-    """Raise Interrupted for a signal, and again for a second one; what the process ignores stays ignored.
+    """Raise Interrupted for a signal, and again for a second one; ignored signals stay ignored.
 
-    In the main thread only: elsewhere, and outside this block, nothing changes.
+    This holds in the main thread and inside this block only; nothing changes elsewhere.
     """
     global _signals
     if not _in_main_thread():
@@ -84,7 +84,7 @@ def heeded() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let the first signal wait until the block has ended; a second one does not wait."""
+    """Delay the first signal to the end of the block; a second signal is raised at once."""
     if not _in_main_thread():
         yield
         return
@@ -93,5 +93,5 @@ def held_back() -> Iterator[None]:
         yield
     finally:
         _signals.holding = False
-    if _signals.number is not None:  # it waited, or what it raised before was swallowed by a library
+    if _signals.number is not None:  # it waited, or a library swallowed what it raised before
         raise Interrupted(_signals.number)

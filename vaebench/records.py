@@ -1,4 +1,4 @@
-"""One frozen record per run: what was run, how, and what came out <-> JSON."""
+"""The record of a run as frozen structs, and its JSON: what was run, how, and the results."""
 
 import json
 from pathlib import Path
@@ -18,26 +18,26 @@ Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Unknown fields are refused: a record that says more than this version knows is not this version's.
+    """The base of all tables of a record; it refuses unknown fields, which belong to a newer version.
 
     A new field is marked with ``vaebench.storage.later``, so that older records keep their names.
     """
 
 
 class PartOrigin(_Base, frozen=True, kw_only=True, omit_defaults=True):
-    """Which part sat in a slot, and the distribution package that it came from."""
+    """The component in a slot and the distribution package that provides it."""
 
     name: str
     package: str
     package_version: str
     parameters: dict[str, Any]
-    """Every parameter, defaults included."""
+    """All parameters, including defaults."""
     source_sha256: Annotated[Sha256 | None, later(None, since=3)] = None
-    """Of the code that it ran (``vaebench.composing.sources``)."""
+    """SHA-256 of the code that the component ran (``vaebench.composing.sources``)."""
 
 
 class Data(_Base, frozen=True, kw_only=True):
-    """The data set and its split, as they were in memory."""
+    """The data set and its splits as they were in memory."""
 
     spec: str
     name: str
@@ -51,13 +51,13 @@ class Data(_Base, frozen=True, kw_only=True):
     checksum: Sha256
     binarisation: str | None = None
     earlier: Annotated[tuple[Sha256, ...], later((), since=6)] = ()
-    """Checksums of other data on which the run was trained before it went on with these."""
+    """Checksums of other data on which the run was trained before it continued with these."""
 
 
 class Estimate(_Base, frozen=True, kw_only=True):
     """A mean over images with its standard error, in nats per image and in bits/dim.
 
-    One image gives no standard error: it is None, which is unknown and not zero.
+    With one image the standard error is None: it is unknown, not zero.
     """
 
     nats: float
@@ -72,11 +72,11 @@ class Tightness(_Base, frozen=True, kw_only=True):
     images: int
     samples: tuple[int, ...]
     nll: tuple[Estimate, ...]
-    """One for each K of ``samples``, of the same draws."""
+    """One estimate for each K of ``samples``, all from the same draws."""
 
 
-class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
-    """The negative log-likelihood of the test split: upper bounds, every image counted."""
+class LikelihoodScore(_Base, frozen=True, kw_only=True, omit_defaults=True):
+    """Upper bounds on the negative log-likelihood of the test split; every image counts."""
 
     images: int
     bound: Literal["iwae", "two-part", "exact"]
@@ -85,20 +85,21 @@ class Likelihood(_Base, frozen=True, kw_only=True, omit_defaults=True):
     exact_prior: bool
     """False where the prior's log-density is itself an estimate."""
     nll: Estimate
-    """The K-sample bound: what is ranked."""
+    """The K-sample bound; the leaderboard ranks this number."""
     elbo: Estimate
-    """−ELBO; rate + distortion."""
+    """−ELBO = rate + distortion."""
     rate: Estimate
     distortion: Estimate
     rate_per_group: dict[str, float]
     """Group -> mean nats per image, root first."""
     active_units: dict[str, int]
-    """Group -> units whose posterior mean has variance over images above 0.01; live codes for codes."""
+    """Group -> number of units whose posterior mean has a variance over images above 0.01; for codes, the
+    number of codes in use."""
     units: dict[str, int]
     perplexity: Annotated[dict[str, float], later({}, since=2)] = msgspec.field(default_factory=dict)
-    """Group of codes -> exp of the entropy of its codes' use over the test images and places: 1 to K."""
+    """Group of codes -> exp(entropy) of the codes' frequencies over test images and positions: 1 to K."""
     tightness: Annotated[Tightness | None, later(None, since=3)] = None
-    """None where it was not asked for, or K changes nothing."""
+    """None where it was not requested, or the bound does not depend on K."""
 
 
 class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured"):
@@ -108,37 +109,38 @@ class Fid(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="measured")
     weights_sha256: Sha256
     features: int
     images: int
-    """N, the generated images."""
+    """N, the number of generated images."""
     reference: str
     reference_images: int
     fid: float
     fid_extrapolated: float
-    """FID as N goes to infinity, by a line in 1/N (Chong & Forsyth 2020)."""
+    """FID extrapolated to infinite N by a line in 1/N (Chong & Forsyth 2020)."""
     kid: float
     kid_se: float | None
     """None where there are too few images for two blocks."""
     few_images: bool
-    """N, or the reference, at most the number of features: a covariance is singular and FID far too large."""
+    """N or the reference is not larger than the number of features: FID is then far too large, because a
+    covariance is singular."""
     temperature: float
 
 
 class Missing(_Base, frozen=True, kw_only=True, tag_field="outcome", tag="missing"):
-    """A score that was not measured, and why."""
+    """A score that was not measured, and the reason."""
 
     why: str
 
 
 class Scores(_Base, frozen=True, kw_only=True):
-    """What was measured, each with its provenance."""
+    """The measured scores, each with its provenance."""
 
-    likelihood: Likelihood
+    likelihood: LikelihoodScore
     fid: Fid | Missing
     histogram_bits_per_dim: float
-    """A per-pixel histogram fitted on the training split (add-one), scored on the same test images."""
+    """Bits/dim on the same test images of a per-pixel histogram fitted to the training split (add-one)."""
 
 
 class Budget(_Base, frozen=True, kw_only=True):
-    """What training spent. ``images`` is what makes runs comparable."""
+    """The cost of training. Runs with the same ``images`` are comparable."""
 
     images: int
     steps: int
@@ -147,14 +149,14 @@ class Budget(_Base, frozen=True, kw_only=True):
     images_per_second: float
     score_seconds: float
     peak_memory_mb: float | None
-    """None where the system does not tell."""
+    """None where the system does not report it."""
     parameters: int
     stopped: Literal["budget", "patience", "diverged"]
     best_step: int | None = None
 
 
 class Fit(_Base, frozen=True, kw_only=True):
-    """What fitting a prior after the rest spent, beside the budget."""
+    """The cost of fitting a prior after the rest, in addition to the budget."""
 
     settings: Training
     images: int
@@ -165,19 +167,19 @@ class Fit(_Base, frozen=True, kw_only=True):
     best_step: int | None = None
 
 
-class Base(_Base, frozen=True, kw_only=True):
+class BaseRun(_Base, frozen=True, kw_only=True):
     """The run whose weights this one started from."""
 
     weights_sha256: Sha256
     command: str
     frozen: bool
-    """Only the prior was fitted anew."""
+    """Whether only the prior was fitted, with everything else frozen."""
     data_checksum: Annotated[Sha256 | None, later(None, since=6)] = None
-    """The checksum of the data on which those weights were trained; None where it is not known."""
+    """The checksum of the data on which those weights were trained; None where it is unknown."""
 
 
 class Validation(_Base, frozen=True, kw_only=True):
-    """How training stood after so many images and seconds: −ELBO of the validation split, nats per image."""
+    """The −ELBO of the validation split, in nats per image, after some images and seconds of training."""
 
     images: int
     seconds: float
@@ -185,16 +187,16 @@ class Validation(_Base, frozen=True, kw_only=True):
 
 
 class Pictures(_Base, frozen=True, kw_only=True):
-    """Small PNGs, so that a board needs nothing but records."""
+    """Small PNGs, so that a leaderboard can be made from records alone."""
 
     samples: bytes
     """A row of generated images."""
     reconstructions: bytes
-    """Test images and, under them, the means that the model gives their latents."""
+    """Test images, each above its reconstruction."""
 
 
 class Environment(_Base, frozen=True, kw_only=True):
-    """Where it ran."""
+    """The machine and software of the run."""
 
     device: str
     platform: str
@@ -204,7 +206,7 @@ class Environment(_Base, frozen=True, kw_only=True):
 
 
 class Record(_Base, frozen=True, kw_only=True):
-    """One run."""
+    """The record of one run."""
 
     version: Literal[1] = 1
     run: str
@@ -212,11 +214,11 @@ class Record(_Base, frozen=True, kw_only=True):
     """UTC, ISO 8601, when the run ended."""
     status: Literal["ok", "diverged"]
     composition: str
-    """Canonical spec: the identity of what was run."""
+    """The canonical text of the composition, which identifies it."""
     parts: dict[str, PartOrigin]
     data: Data
     classes: Annotated[tuple[str, ...], later((), since=6)] = ()
-    """The names of the data's classes, by number, where they have names."""
+    """The names of the data set's classes, by number, where they have names."""
     training: Training
     scoring: Scoring
     seed: int
@@ -224,27 +226,34 @@ class Record(_Base, frozen=True, kw_only=True):
     """None where the run diverged."""
     budget: Budget
     fit: Annotated[Fit | None, later(None, since=1)] = None
-    base: Annotated[Base | None, later(None, since=1)] = None
+    base: Annotated[BaseRun | None, later(None, since=1)] = None
     weights_sha256: Sha256 | None = None
-    """Of the weights that were scored."""
+    """SHA-256 of the weights that were scored."""
     validations: Annotated[tuple[Validation, ...], later((), since=3)] = ()
     pictures: Annotated[Pictures | None, later(None, since=3)] = None
     environment: Environment
     went_on: Annotated[tuple[str, ...], later((), since=6)] = ()
-    """From which step training went on on another machine, and what of it was another: the weights are then
-    not those of an uninterrupted run."""
+    """The steps at which training continued on another machine, and how the machines differ: the weights then
+    differ from those of an uninterrupted run."""
     command: str
-    """What reproduces the run."""
+    """The command that reproduces the run."""
 
 
 def to_json(record: Record) -> bytes:
-    """Indented JSON, keys in the order above; raises ValueError for NaN and infinities, which JSON lacks."""
+    """Encode a record as indented JSON, with the keys in the order above.
+
+    :raises ValueError: for NaN and infinities, which JSON lacks
+    """
     text = json.dumps(content(record, EVERY), allow_nan=False, ensure_ascii=False, indent=2)
     return text.encode() + b"\n"
 
 
 def from_json(text: bytes, source: Path | str) -> Record:
-    """The record in ``text``; raises DamagedError, naming ``source``, if it is not one of this version."""
+    """Decode the record in ``text``.
+
+    :param source: the file of the text, for the message
+    :raises DamagedError: where the text is not a record of this version
+    """
     try:
         return decode(text, Record)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -252,7 +261,10 @@ def from_json(text: bytes, source: Path | str) -> Record:
 
 
 def read(path: Path) -> Record:
-    """The record in a file, sealed (``vaebench.storage.seal``) or not."""
+    """Read the record in a file, sealed (``vaebench.storage.seal``) or not.
+
+    :raises DamagedError: where the file cannot be read, has changed, or is not a record
+    """
     try:
         text = unseal(path.read_bytes())
     except OSError as error:

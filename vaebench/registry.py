@@ -1,6 +1,6 @@
-"""What is installed: the entries of every plugin, the built-in ones among them; targets are imported on use.
+"""The registry of the entries of every installed plugin, with the built-in ones; targets are imported on use.
 
-A plugin that fails to load is listed as broken, with its reason, and takes nothing else with it.
+A plugin that fails to load is listed as broken, with the reason; all other plugins still load.
 """
 
 import os
@@ -21,19 +21,19 @@ from vaebench.hookspecs import COMPONENT_KINDS, GROUP, INTERFACE, KINDS, UNREGIS
 from vaebench.text import CONTROL, nearest, one_line
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
-"""The name of an entry: lowercase letters, digits and hyphens, a letter first."""
+"""The pattern of an entry's name: lowercase letters, digits and hyphens, starting with a letter."""
 
 OWN: Final = "vaebench"
-"""The package that offers the built-in parts."""
+"""The package of the built-in components."""
 WITHOUT: Final = "VAEBENCH_WITHOUT"
-"""Names, separated by commas, of packages whose plugins are left out."""
-_SAID = "VAEBENCH_INTERFACE"
+"""The environment variable with the names, separated by commas, of packages whose plugins are ignored."""
+_DECLARED = "VAEBENCH_INTERFACE"
 _HOOKS = {"vaebench_components": COMPONENT_KINDS, "vaebench_datasets": ("dataset",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An entry, and the distribution package that offers it."""
+    """An entry and the distribution package that provides it."""
 
     entry: Entry
     package: str
@@ -49,7 +49,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A plugin (an entry point's name) that could not be loaded, and why, in one line."""
+    """A plugin (the name of an entry point) that could not be loaded, and the reason in one line."""
 
     plugin: str
     package: str
@@ -57,7 +57,7 @@ class Broken:
 
 
 class Registry:
-    """The entries on offer, sorted by kind (in the order of ``hookspecs.KINDS``), name and package."""
+    """The registered entries, sorted by kind (in the order of ``hookspecs.KINDS``), name and package."""
 
     def __init__(self, registered: Iterable[Registered], broken: Iterable[Broken] = ()) -> None:
         self._registered = tuple(
@@ -66,7 +66,7 @@ class Registry:
         self.broken = tuple(sorted(broken, key=lambda b: (b.package, b.plugin)))
 
     def entries(self, kind: str | None = None) -> tuple[Registered, ...]:
-        """Every entry, or those of one kind."""
+        """Return every entry, or those of one kind."""
         return tuple(r for r in self._registered if kind in (None, r.entry.kind))
 
     def with_unregistered(self, added: Iterable[Registered]) -> "Registry":
@@ -74,23 +74,23 @@ class Registry:
         return Registry((*self._registered, *added), self.broken)
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """The names of a kind, each once, sorted."""
+        """Return the names of a kind, sorted, without duplicates."""
         return tuple(dict.fromkeys(r.entry.name for r in self.entries(kind)))
 
     @property
     def duplicates(self) -> tuple[tuple[Registered, ...], ...]:
-        """The entries that share kind and name with another, side by side."""
+        """Groups of entries that share their kind and name."""
         offers = (self._offers(kind, name) for kind in KINDS for name in self.names(kind))
         return tuple(same for same in offers if len(same) > 1)
 
     def get(self, kind: str, name: str) -> Registered:
-        """The one entry of this kind and name.
+        """Return the one entry of this kind and name.
 
         :raises UsageError: where there is none, or more than one
         """
         if kind not in KINDS:
             kinds = ", ".join(KINDS)
-            raise UsageError(f"there is no kind {one_line(kind)}; there are {kinds}{nearest(kind, KINDS)}")
+            raise UsageError(f"unknown kind {one_line(kind)}; kinds are {kinds}{nearest(kind, KINDS)}")
         offers = self._offers(kind, name)
         if len(offers) > 1:
             raise UsageError(
@@ -101,7 +101,7 @@ class Registry:
         return offers[0]
 
     def resolve(self, kind: str, name: str) -> Any:
-        """The class or function itself: imports the entry's target.
+        """Import and return the class or function of the entry of this kind and name.
 
         :raises UsageError: as ``get``
         :raises VaebenchError: where the target cannot be imported
@@ -109,7 +109,7 @@ class Registry:
         return self.target(self.get(kind, name))
 
     def target(self, registered: Registered) -> Any:
-        """The class or function of an entry.
+        """Import and return the class or function of an entry.
 
         :raises VaebenchError: where it cannot be imported
         """
@@ -135,39 +135,39 @@ class Registry:
                 "vb.load of Python, where vb is vaebench"
             )
         names = self.names(kind)
-        said = f"there is no {kind} {one_line(name)}; there are {', '.join(names) or 'none'}"
-        said += nearest(name, names)
+        message = f"there is no {kind} {one_line(name)}; available: {', '.join(names) or 'none'}"
+        message += nearest(name, names)
         elsewhere = [other for other in KINDS if self._offers(other, name)]
         if elsewhere:
-            said += f"; {name} names a part of kind {' and '.join(elsewhere)}"
+            message += f"; {name} is the name of a component of kind {' and '.join(elsewhere)}"
         for broken in self.broken:
-            said += f"; package {broken.package} may offer it but is broken: {broken.reason}"
-        return said
+            message += f"; package {broken.package} may offer it but is broken: {broken.reason}"
+        return message
 
 
 def _normal(package: str) -> str:
-    """The name by which a package is the same however it is written."""
+    """Return the normalised name of a package, which is the same for every spelling."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _remedy(offers: Iterable[Registered]) -> str:
-    others = sorted({each.package for each in offers if each.package != OWN})
-    which = " or ".join(f"pip uninstall {package}" for package in others)
-    leave = " or ".join(f"{WITHOUT}={package}" for package in others)
-    return f"keep one: {which}, or leave it out by {leave}" if others else "the package names it twice"
+    others = sorted({offer.package for offer in offers if offer.package != OWN})
+    uninstall = " or ".join(f"pip uninstall {package}" for package in others)
+    ignore = " or ".join(f"{WITHOUT}={package}" for package in others)
+    return f"keep one: {uninstall}, or ignore it with {ignore}" if others else "the package names it twice"
 
 
 @cache
 def load() -> Registry:
-    """The registry of what is installed, but for the packages of ``VAEBENCH_WITHOUT``; once per process."""
+    """Return the registry of the installed plugins, without those in ``VAEBENCH_WITHOUT``; it is cached."""
     without = {_normal(name.strip()) for name in os.environ.get(WITHOUT, "").split(",")} - {OWN}
     return discover(distributions(), without)
 
 
 def discover(installed: Iterable[Distribution], without: Collection[str] = ()) -> Registry:
-    """The registry of these distributions; of those of one name the first counts, as for imports.
+    """Return the registry of these distributions; the first of several with one name counts, as for imports.
 
-    :param without: packages that are left out, in lowercase with hyphens
+    :param without: packages to ignore, in lowercase with hyphens
     """
     registered: list[Registered] = []
     broken: list[Broken] = []
@@ -195,15 +195,15 @@ def discover(installed: Iterable[Distribution], without: Collection[str] = ()) -
 
 
 def _why(error: BaseException) -> str:
-    """What happened, in one line; our own refusals speak for themselves."""
-    said = str(error) if isinstance(error, VaebenchError) else f"{type(error).__name__}: {error}"
-    return one_line(said.removesuffix(": "))
+    """Describe an error in one line; vaebench's own errors need no type in front."""
+    message = str(error) if isinstance(error, VaebenchError) else f"{type(error).__name__}: {error}"
+    return one_line(message.removesuffix(": "))
 
 
 def _offered(point: EntryPoint) -> list[Entry]:
-    """Import a plugin and ask its hooks; whatever it prints goes to stderr.
+    """Import a plugin and call its hooks; whatever it prints goes to stderr.
 
-    :raises VaebenchError: where it does not keep to ``vaebench.hookspecs``
+    :raises VaebenchError: where it breaks the rules of ``vaebench.hookspecs``
     :raises BaseException: whatever the plugin's own code raises
     """
     with redirect_stdout(sys.stderr):
@@ -225,17 +225,17 @@ def _offered(point: EntryPoint) -> list[Entry]:
 
 
 def _check_interface(plugin: Any) -> None:
-    """A plugin that says which interface it is written for says ours."""
-    said = getattr(plugin, _SAID, INTERFACE)
-    if type(said) is not int or said != INTERFACE:
+    """Check that a plugin that declares the version of its interface declares ours."""
+    declared = getattr(plugin, _DECLARED, INTERFACE)
+    if type(declared) is not int or declared != INTERFACE:
         raise VaebenchError(
-            f"{_SAID} = {one_line(repr(said))}: this vaebench has interface {INTERFACE}; "
+            f"{_DECLARED} = {one_line(repr(declared))}: this vaebench has interface {INTERFACE}; "
             "install the release of the package that is made for it"
         )
 
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """Every hook that the plugin marks is one of ours, and everything named like a hook is marked."""
+    """Check that every marked hook exists here, and that every function named like a hook is marked."""
     marked = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
     unmarked = {
         name
@@ -247,28 +247,28 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
     for name in sorted(marked | unmarked):
         if name not in _HOOKS:
             hooks = ", ".join(_HOOKS)
-            raise VaebenchError(f"{name} is no hook; there are {hooks}{nearest(name, _HOOKS)}")
+            raise VaebenchError(f"{name} is not a hook; hooks are {hooks}{nearest(name, _HOOKS)}")
         if name in unmarked:
             raise VaebenchError(f"{name} is not marked with vaebench.hookspecs.hookimpl")
     if not marked:
-        raise VaebenchError(f"it has no hook: {' or '.join(_HOOKS)} is expected")
+        raise VaebenchError(f"the module has no hook: {' or '.join(_HOOKS)} is expected")
 
 
 def _checked(hook: str, kinds: tuple[str, ...], entry: object) -> Entry:
     if not isinstance(entry, Entry):
         raise VaebenchError(f"{hook} returned {one_line(repr(entry))}: vaebench.hookspecs.Entry is expected")
-    said = f"{hook} returned {one_line(entry)}"
+    returned = f"{hook} returned {one_line(entry)}"
     if entry.kind not in kinds:
-        raise VaebenchError(f"{said}: kind {' or '.join(kinds)} is expected")
+        raise VaebenchError(f"{returned}: kind {' or '.join(kinds)} is expected")
     if not (isinstance(entry.name, str) and NAME.fullmatch(entry.name)):
-        raise VaebenchError(f"{said}: a name is lowercase letters, digits and hyphens, a letter first")
+        raise VaebenchError(f"{returned}: a name is lowercase letters, digits and hyphens, a letter first")
     if entry.name.startswith(f"{UNREGISTERED}-"):
         raise VaebenchError(
-            f"{said}: names that begin with {UNREGISTERED}- are kept for what is not registered"
+            f"{returned}: names that begin with {UNREGISTERED}- are reserved for unregistered classes"
         )
     module, _, attribute = str(entry.target).partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
-        raise VaebenchError(f'{said}: a target is "module:attribute"')
+        raise VaebenchError(f'{returned}: a target is written "module:attribute"')
     if not (isinstance(entry.summary, str) and entry.summary.strip()) or CONTROL.search(entry.summary):
-        raise VaebenchError(f"{said}: a summary is one line of text")
+        raise VaebenchError(f"{returned}: a summary is one line of text")
     return entry

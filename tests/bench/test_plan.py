@@ -35,7 +35,7 @@ def test_a_record_answers_only_the_request_that_it_is_of(tmp_path: Path) -> None
                 record.fit, settings=msgspec.structs.replace(record.fit.settings, lr=0.5)
             ),
             "data": msgspec.structs.replace(record.data, checksum="0" * 64),
-            "base": records.Base(weights_sha256="0" * 64, command="x", frozen=True),
+            "base": records.BaseRun(weights_sha256="0" * 64, command="x", frozen=True),
         }.items()
     ]
     assert not any(answers(other, request, record.data.checksum) for other in others)

@@ -75,7 +75,7 @@ def test_runs_of_before_a_setting_came_are_pointed_out(
     )
     (tmp_path / "tiny.toml").write_text(TRACK)
     assert call(*words, "--device", "cpu") == 0
-    assert "1 of the missing runs are there as they were meant before: with ema_warmup = false" in (
+    assert "1 of the missing runs exist with earlier defaults: a track with ema_warmup = false uses them" in (
         capsys.readouterr().err
     )
 
@@ -103,7 +103,7 @@ def test_what_fails_or_is_not_installed_stops_no_other(tmp_path: Path) -> None:
     work.go(lambda status: ended.append(status.state))
     assert states(work) == ["failed", "done", "done", "done"]
     assert ended == states(work)
-    assert "holds another run" in work.statuses[0].line
+    assert "contains another run" in work.statuses[0].line
     with pytest.raises(VaebenchError, match=r"1 of 4 runs failed; 1 of 3 entries cannot be run") as error:
         work.verdict()
     assert error.value.exit_code == 1

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from vaebench.composing.parameters import REQUIRED, Parameter, convert, parameters_of, text
 from vaebench.errors import UsageError, VaebenchError
-from vaebench.settings import ROOMS
+from vaebench.settings import SETTINGS_TABLES
 from vaebench.text import CONTROL, one_line
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -237,7 +237,7 @@ def test_a_slip_is_answered_with_the_name():
     with pytest.raises(UsageError) as caught:
         convert("enc", parameters_of(Part), {"widht": "64"}, "resnet")
     assert str(caught.value) == (
-        "enc.widht: resnet has no such parameter; it has width, rate (did you mean width?)"
+        "enc.widht: resnet has no such parameter; parameters are width, rate (did you mean width?)"
     )
     with pytest.raises(UsageError, match=r"^widht: there is no such parameter; .*did you mean width\?"):
         convert("", parameters_of(Struct), {"widht": "64"})
@@ -301,7 +301,7 @@ def test_what_has_no_readable_arguments_is_refused(target):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", SETTINGS_TABLES)
 def test_every_setting_has_a_meaning_and_a_default_that_text_can_say(room):
     for parameter in parameters_of(room).values():
         assert parameter.meaning

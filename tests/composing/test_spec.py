@@ -174,12 +174,12 @@ def test_any_text_is_a_spec_or_one_line(text):
     [
         ("", "the composition is empty"),
         (" ", "the composition is empty"),
-        ("enc=mlp,,dec=mlp", "empty piece"),
-        ("enc=mlp,", "empty piece"),
-        ("encc=mlp", "no slot encc; there are enc, latent, prior, dec, lik, obj (did you mean enc?)"),
+        ("enc=mlp,,dec=mlp", "a piece between commas is empty"),
+        ("enc=mlp,", "a piece between commas is empty"),
+        ("encc=mlp", "no slot encc; slots are enc, latent, prior, dec, lik, obj (did you mean enc?)"),
         (
             "decodr.width=1",
-            "no slot decodr; there are enc, latent, prior, dec, lik, obj (did you mean decoder?)",
+            "no slot decodr; slots are enc, latent, prior, dec, lik, obj (did you mean decoder?)",
         ),
         ("enc=mlp,encoder=conv", "encoder is given twice: mlp and conv"),
         ("enc.width=1,encoder.width=1", "encoder.width is given twice: 1 and 1"),
@@ -188,7 +188,7 @@ def test_any_text_is_a_spec_or_one_line(text):
         ("enc=", "enc=: a value is missing"),
         ("enc.=3,enc=mlp", "enc.: a parameter is written slot.parameter"),
         ("enc.a.b=1", "enc.a.b: a parameter is written slot.parameter, with one dot"),
-        ("enc.name=mlp", "enc.name: the name of a part is written enc=name"),
+        ("enc.name=mlp", "enc.name: the name of a component is written enc=name"),
         ("enc=Conv_Net", "enc=Conv_Net: a name is lowercase letters, digits and hyphens"),
         ("latent=ema_vq", "(did you mean ema-vq?)"),
         ("enc=mlp\n", "control characters"),
@@ -211,7 +211,7 @@ PARTS = Registry(
 
 def test_a_word_alone_is_told_its_slot(monkeypatch):
     monkeypatch.setattr(spec_module, "load", lambda: PARTS)
-    assert "topdown stands alone: write latent=topdown" in refusal(parse, "enc=resnet,topdown")
+    assert "topdown has no slot: write latent=topdown" in refusal(parse, "enc=resnet,topdown")
     assert "write enc=resnet or dec=resnet" in refusal(parse, "resnet")
     assert "did you mean topdown?" in refusal(parse, "latent=topdown,topdwn")
     assert "slot=name" in refusal(parse, "mnist")
@@ -233,7 +233,7 @@ def test_names_are_checked_against_what_is_offered():
         ({"enc": "mlp", "encoder": "mlp"}, "encoder is given twice"),
         ({"enc": ["mlp"]}, "enc=['mlp']: text, a number, true or false is expected"),
         ({"enc": {"width": {"a": 1}}}, "enc.width={'a': 1}: text, a number"),
-        ({"enc": {"width": "1,b=2"}}, "enc.width=1,b=2: in a value, no = may follow a comma"),
+        ({"enc": {"width": "1,b=2"}}, "enc.width=1,b=2: a value cannot contain = after a comma"),
         ({"enc": 3}, "enc=3: a name is"),
         ("enc=mlp", "a table of slots is expected"),
     ],
@@ -289,9 +289,9 @@ def test_a_path_keeps_its_colons_and_commas():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no data are named"),
-        ("mnist:", "mnist: something is missing"),
-        ("mnist,size=", "size= something is missing"),
+        ("", "the data set is missing"),
+        ("mnist:", "mnist: a value is missing"),
+        ("mnist,size=", "size= a value is missing"),
         ("mnist,size=1,size=2", "size is given twice: 1 and 2"),
         ("mnist,binary", "mnist,binary: a name is"),
         ("MNIST", "did you mean mnist?"),

@@ -15,7 +15,7 @@ from vaebench import records, registry
 from vaebench.composing.spec import parse
 from vaebench.leaderboard import submit
 from vaebench.records import to_json
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.run.folder import RunFolder
 from vaebench.run.prepare import prepare
 from vaebench.training.checkpoint import Store, load_weights, weights_sha256
@@ -63,7 +63,7 @@ def _released(place: Path) -> None:
         "enc=vdvae,enc.width=4,enc.blocks=8x1,8d8,1x1,latent=topdown,latent.blocks=1x1,prior=own,dec=vdvae"
     )
     (place / "net.toml").write_text(f'compose = "{compose}"\n[settings]\nsamples = 1\nextractor = "off"\n')
-    request = Plan(compose=parse(compose), settings={"extractor": "off"}).request()
+    request = Recipe(compose=parse(compose), settings={"extractor": "off"}).request()
     _, model = prepare(request, registry.load(), place, "cpu")
     safetensors.torch.save_file(dict(model.state_dict()), place / "weights.safetensors")
 
@@ -181,7 +181,7 @@ class Stage:
     def settled(self) -> None:
         """The command once more, undisturbed."""
         again = call(*self.words)
-        whole = again.code == 2 and "holds a run already" in again.err
+        whole = again.code == 2 and "already holds a run" in again.err
         assert again.code == 0 or whole, again.err
         assert self.scene.outcome(self.place) == self.wanted
         litter = [path for path in self.place.rglob(".*") if path.name != ".lock"]

@@ -56,7 +56,7 @@ def test_a_damaged_rest_is_made_again_from_the_checkpoints(
     rest = run / "rest" / "model.safetensors"
     rest.write_bytes(flipped_last(rest.read_bytes()))
     assert call("run", "--resume", "--out", run, "--device", "cpu") == 0
-    assert "it is made again from the checkpoints" in capsys.readouterr().err
+    assert "it is restored from the checkpoints" in capsys.readouterr().err
     assert records.read(run / "record.json").weights_sha256 == first
 
 
@@ -72,7 +72,7 @@ def test_checkpoints_of_nobody_knows_what_are_left_alone(
     (run / "record.json").unlink()
     before = sorted(run.rglob("*"))
     assert call("run", "--compose", "enc=mlp", "--steps", 1, *QUICK, "--out", run, "--resume") == 5
-    assert "holds checkpoints but no run.json" in capsys.readouterr().err
+    assert "has checkpoints but no run.json" in capsys.readouterr().err
     assert sorted(run.rglob("*")) == before
 
 

@@ -32,4 +32,4 @@ def test_a_folder_in_use_is_refused_and_free_after_a_kill(
     assert capsys.readouterr().err == f"vaebench: {folder} is in use by another process\n"
     first.kill()
     assert call(*asked, "--steps", 2) == 2
-    assert "holds another run" in capsys.readouterr().err
+    assert "contains another run" in capsys.readouterr().err

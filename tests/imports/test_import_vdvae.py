@@ -114,7 +114,7 @@ def test_a_file_that_would_execute_something_is_refused(
     marker = place.root / "executed"
     place.save({"encoder.in_conv.weight": Bomb(marker)})
     assert place.imported() == 2
-    assert "is no file of tensors alone" in capsys.readouterr().err
+    assert "cannot be read as a torch file of tensors only" in capsys.readouterr().err
     assert not marker.exists()
     assert not place.run.exists()
 
@@ -127,14 +127,14 @@ def _cut(weights: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     ("change", "said"),
     [
         (lambda w: _cut(w, "decoder.gain"), r"weights.th lacks: decoder.gain$"),
-        (lambda w: {**w, "decoder.bias_xs.7": torch.zeros(3)}, "does not: decoder.bias_xs.7$"),
+        (lambda w: {**w, "decoder.bias_xs.7": torch.zeros(3)}, "lacks: decoder.bias_xs.7$"),
         (
             lambda w: {**w, "encoder.in_conv.bias": torch.zeros(3)},
             r"differs in shape: encoder.stem.bias \(3,\), here \(8,\)$",
         ),
         (lambda w: dict(list(w.items())[:5]), r"lacks: \S+; \S+; \S+ and \d+ more$"),
-        (lambda w: {"state": w}, "state is no tensor but dict; weights are expected$"),
-        (lambda w: [1, 2], "holds no named tensors but list$"),
+        (lambda w: {"state": w}, "state is not a tensor but dict; weights are expected$"),
+        (lambda w: [1, 2], "contains list; named tensors are expected$"),
     ],
 )
 def test_weights_that_do_not_fit_get_one_line(
@@ -152,7 +152,7 @@ def test_weights_that_do_not_fit_get_one_line(
     ("words", "said"),
     [
         (["vdvea", "x.th", "--layout", "cifar10"], "did you mean vdvae?"),
-        (["vdvae", "x.th"], "give --layout, one of cifar10, "),
+        (["vdvae", "x.th"], "give either --layout (one of cifar10, "),
         (["vdvae", "x.th", "--layout", "cifar"], "did you mean cifar10?"),
         (["vdvae", "/nowhere.th", "--layout", "cifar10"], "/nowhere.th cannot be read"),
     ],

@@ -14,7 +14,7 @@ from vaebench.records import (
     Environment,
     Estimate,
     Fid,
-    Likelihood,
+    LikelihoodScore,
     Missing,
     PartOrigin,
     Pictures,
@@ -103,9 +103,9 @@ class Making:
             binarisation=self.text() if levels == 2 else None,
         )
 
-    def likelihood(self) -> Likelihood:
+    def likelihood(self) -> LikelihoodScore:
         bound = self.chance.choice(["iwae", "iwae", "two-part", "exact"])
-        return Likelihood(
+        return LikelihoodScore(
             images=360,
             bound=bound,
             samples=self.chance.choice([10, 100]) if bound == "iwae" else 1,

@@ -126,6 +126,6 @@ def test_the_gradient_is_the_finite_difference() -> None:
 
 def test_codes_alone_are_refused_in_one_line() -> None:
     known = registry.load()
-    with pytest.raises(UsageError, match="obj=iwae does not fit latent=codes: it needs real there") as said:
+    with pytest.raises(UsageError, match="obj=iwae does not fit latent=codes: it needs real;") as said:
         check_fit({"obj": Iwae, "latent": FlatCodes}, {"obj": "iwae", "latent": "codes"}, IMAGE, known)
     assert "\n" not in str(said.value)

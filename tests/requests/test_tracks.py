@@ -99,14 +99,14 @@ def test_settings_go_where_they_belong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("summary =", "sumary =", "sumary is not of a track; it has summary, .*did you mean summary"),
+        ("summary =", "sumary =", "unknown key sumary; a track has summary, .*did you mean summary"),
         ("images = 1000", "image = 1000", "budget.image: .*did you mean images"),
         ("images = 1000\n", "", "budget.images is missing"),
         ("images = 1000", "images = 0", "budget.images=0: an integer >= 1 is expected"),
         ("lr = 1e-3", "epochs = 3", "budget.epochs: budget has no such parameter"),
         ("lr = 1e-3", "lr = -1", "budget.lr=-1: a number > 0"),
         ("samples = 10", "sampels = 10", "scoring.sampels: .*did you mean samples"),
-        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds: each is given once"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds: a seed is given twice"),
         ("seeds = [0, 1]", "seeds = [-1]", r"seeds\[0\]: Expected `int` >= 0"),
         ("seeds = [0, 1]", "seeds = []", "seeds: .*length >= 1"),
         ("seeds = [0, 1]", "", "Object missing required field `seeds`"),
@@ -114,14 +114,18 @@ def test_settings_go_where_they_belong(tmp_path: Path) -> None:
         ('"enc=conv"', '"encc=conv"', r"entries\[1\].compose: .*did you mean enc"),
         ('"enc=conv"', '"enc=mlp"', None),
         ('"plain"', '""', r"entries\[0\].why: one line of text"),
-        ("why = ", "wy = ", r"entries\[0\].wy is not of an entry; .*did you mean why"),
+        ("why = ", "wy = ", r"unknown key entries\[0\].wy; an entry has .*did you mean why"),
         ("lr = 1e-2", "lrr = 1e-2", r"entries\[1\].set.lrr: .*did you mean lr"),
-        ("lr = 1e-2", "steps = 5", r"entries\[1\].set.steps: the budget is the same"),
-        ("lr = 1e-2", "images = 5", r"entries\[1\].set.images: the budget is the same"),
-        ("lr = 1e-2", "batch = 5", r"entries\[1\].set.batch: the budget is the same"),
-        ("lr = 1e-2", "samples = 5", r"entries\[1\].set.samples: the protocol of scoring is the same"),
+        ("lr = 1e-2", "steps = 5", r"entries\[1\].set.steps: an entry cannot change the budget"),
+        ("lr = 1e-2", "images = 5", r"entries\[1\].set.images: an entry cannot change the budget"),
+        ("lr = 1e-2", "batch = 5", r"entries\[1\].set.batch: an entry cannot change the budget"),
+        (
+            "lr = 1e-2",
+            "samples = 5",
+            r"entries\[1\].set.samples: an entry cannot change the scoring",
+        ),
         ('base = "', 'base = "encc=mlp,', "base: there is no slot encc"),
-        ("summary", "[", "is no TOML"),
+        ("summary", "[", "is not valid TOML"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_key(
@@ -140,7 +144,7 @@ def test_what_is_wrong_is_said_with_file_and_key(
 
 def test_the_same_entry_twice_is_refused(tmp_path: Path) -> None:
     again = '[[entries]]\ncompose = "encoder = mlp"\nwhy = "plain, once more"\n'
-    with pytest.raises(UsageError, match=r"entries\[2\] is entries\[0\] again"):
+    with pytest.raises(UsageError, match=r"entries\[2\] repeats entries\[0\]"):
         tracks.read(written(tmp_path, GOOD + again))
 
 

@@ -11,7 +11,7 @@ from tests.training.test_loop import Silent
 from vaebench import records, registry
 from vaebench.composing.spec import parse
 from vaebench.errors import UsageError
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.requests.request import Base
 from vaebench.run import start
 from vaebench.run.folder import RunFolder
@@ -36,7 +36,7 @@ KNOWN = registry.load()
 
 
 def run(folder: Path, compose: str = CODES, stop_at: int | None = None) -> records.Record:
-    request = Plan(compose=parse(compose), settings=QUICK).request()
+    request = Recipe(compose=parse(compose), settings=QUICK).request()
     return perform(request, KNOWN, Place(Path("."), "cpu", folder, resume=True), Silent(stop_at))[1]
 
 
@@ -100,7 +100,7 @@ def test_a_refit_swaps_the_prior_alone_and_makes_a_run_of_its_own(
     assert "vaebench refit base --prior uniform" in swapped.command
     code, shown, _ = call("run", "--resume", "--out", out)
     assert code == 0
-    assert "the rest is that of the weights" in shown
+    assert "everything but the prior is frozen at the weights" in shown
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_a_refit_swaps_the_prior_alone_and_makes_a_run_of_its_own(
     [
         (["--prior", "pixelcn"], "did you mean pixelcnn?"),
         (["--prior", "normal"], "prior=normal does not fit latent=ema-vq"),
-        (["--prior", "pixelcnn,dec=mlp"], "only the prior can be fitted anew"),
+        (["--prior", "pixelcnn,dec=mlp"], "refit changes only the prior"),
         (
             ["--prior", "pixelcnn", "--set", "lr=1"],
-            "lr: the rest is frozen; settings of the fit are written fit.lr",
+            "lr: a refit trains only the prior; write its setting as fit.lr",
         ),
         (["--prior", "pixelcnn", "--set", "fit.lr=-1"], "fit.lr=-1: a number > 0"),
         (["--prior", "pixelcnn,prior.classes=3"], "classes=3: these data have 10 classes"),
@@ -132,7 +132,7 @@ def test_a_refit_that_cannot_be_is_one_line(
 
 
 def test_an_unfinished_run_cannot_be_refitted(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not the folder of a run"):
+    with pytest.raises(UsageError, match="is not a run folder"):
         start.base_of(RunFolder(tmp_path), frozen=True)
 
 
@@ -143,12 +143,12 @@ def test_settings_of_a_fit_need_a_prior_that_is_fitted_afterwards(
     words = ["run", "--compose", "enc=mlp", "--steps", "2", "--set", "fit.lr=1", "--out", tmp_path / "x"]
     code, _, err = call(*words)
     assert code == 2
-    assert "for a prior that is fitted after the rest" in err
+    assert "this prior trains with the rest" in err
 
 
 def test_no_latents_are_scored_exactly(tmp_path: Path) -> None:
     settings = {"steps": 3, "fid_images": 40, "extractor": "off"}
-    request = Plan(compose=parse("latent=none,dec.width=4,dec.layers=2"), settings=settings).request()
+    request = Recipe(compose=parse("latent=none,dec.width=4,dec.layers=2"), settings=settings).request()
     _, record = perform(request, KNOWN, Place(Path("."), "cpu", tmp_path / "none"), Silent())
     assert record.scores is not None
     found = record.scores.likelihood

@@ -54,7 +54,7 @@ def test_an_interrupted_run_goes_on_from_what_it_started_from(base: Path, tmp_pa
     first, second = (records.read(f / "record.json").weights_sha256 for f in (whole, cut))
     assert first == second
     checkpoint.save(folder.start, checkpoint.load(whole / "weights"))
-    with pytest.raises(DamagedError, match="does not hold the weights that this run starts from"):
+    with pytest.raises(DamagedError, match="does not contain the weights from which this run starts"):
         starting.weights(folder)
 
 
@@ -63,10 +63,13 @@ def test_other_images_or_parts_are_refused_before_a_folder_is_made(
 ) -> None:
     out = tmp_path / "none"
     for words, said in (
-        (["--data", "digits,levels=5"], r"was trained on images of 1x8x8, 17 levels; these are .* 5 levels"),
+        (
+            ["--data", "digits,levels=5"],
+            r"was trained on images of 1x8x8, 17 levels, but the data are .* 5 levels",
+        ),
         (["--compose", TINY.replace("dim=2", "dim=3")], r"differs in shape: .*, here \(6, 8, 1, 1\)"),
         (["--compose", f"{TINY},enc.layers=3"], "lacks: encoder"),
-        (["--compose", f"{TINY},enc.layers=1"], "has what this composition does not: encoder"),
+        (["--compose", f"{TINY},enc.layers=1"], "has tensors that this composition lacks: encoder"),
     ):
         assert call("run", "--from", base, *words, *QUICK, "--out", out) == 2
         line = capsys.readouterr().err.strip()

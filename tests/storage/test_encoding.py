@@ -117,7 +117,7 @@ def test_text_that_is_not_what_its_mark_says_is_refused_in_one_line(
     with pytest.raises(DamagedError, match=r"record\.json"):
         read(tmp_path / "record.json")
     assert call("run", "--recipe", tmp_path / "recipe.toml") == 2
-    assert "recipe.toml is no TOML" in capsys.readouterr().err
+    assert "recipe.toml is not valid TOML" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("encoding", "end"), TOUCHED)

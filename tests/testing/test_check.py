@@ -71,7 +71,7 @@ def test_what_does_not_apply_is_counted_and_on_request_listed(check: Called) -> 
 def test_wrong_words_are_one_line(check: Called) -> None:
     code, out, err = check("prior=nromal")
     assert (code, out) == (2, "")
-    assert err.startswith("vaebench: there is no prior nromal; there are ")
+    assert err.startswith("vaebench: there is no prior nromal; available: ")
     assert err.endswith("(did you mean normal?)\n")
 
 

@@ -81,7 +81,7 @@ def test_it_installs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("words", "said"),
     [
         (("Mine", "--kind", "prior"), "a name is lowercase letters"),
-        (("normal", "--kind", "prior"), "there is a prior normal already"),
+        (("normal", "--kind", "prior"), "prior normal already exists"),
         (("mine",), "Missing option '--kind'"),
         (("mine", "--kind", "dataset"), "is not one of"),
     ],

@@ -16,7 +16,7 @@ from vaebench.evaluation.likelihood import default_samples
 from vaebench.records import Record
 from vaebench.registry import Registry
 from vaebench.requests.request import Request, as_before
-from vaebench.requests.tracks import Entry, Track
+from vaebench.requests.tracks import Track, TrackEntry
 from vaebench.run import prepare
 from vaebench.run.folder import RunFolder
 from vaebench.run.prepare import Prepared
@@ -26,7 +26,7 @@ from vaebench.run.prepare import Prepared
 class Run:
     """One entry with one seed, and the folder that it is run in."""
 
-    entry: Entry
+    entry: TrackEntry
     prepared: Prepared
     folder: Path
     added: bool = False
@@ -41,7 +41,7 @@ class Run:
 class Refused:
     """An entry that cannot be run here, and why: a part that is not installed, say."""
 
-    entry: Entry
+    entry: TrackEntry
     why: str
     added: bool = False
 
@@ -94,7 +94,7 @@ def plan(
 
 
 def _prepared(
-    track: Track, entry: Entry, loaded: prepare.Loaded, registry: Registry, device: str
+    track: Track, entry: TrackEntry, loaded: prepare.Loaded, registry: Registry, device: str
 ) -> Prepared:
     """An entry in canonical form; UsageError where it does not compose."""
     check_names(parse(entry.compose), registry)
@@ -109,7 +109,7 @@ def _prepared(
     return prepare.settle(request, composition, groups, loaded, registry, device)
 
 
-def with_added(track: Track, said: str, registry: Registry, image: ImageShape) -> Entry:
+def with_added(track: Track, said: str, registry: Registry, image: ImageShape) -> TrackEntry:
     """The entry of a component that is put through a track: its slots over the base's, as far as they fit.
 
     A slot of the base is kept where it composes with the component and the slots kept before it; the others
@@ -131,7 +131,7 @@ def with_added(track: Track, said: str, registry: Registry, image: ImageShape) -
         except UsageError:
             continue
         kept[slot] = choice
-    return Entry(compose=str(Spec(kept)), why=f"added: {component}")
+    return TrackEntry(compose=str(Spec(kept)), why=f"added: {component}")
 
 
 def _over(base: Choice | None, choice: Choice) -> Choice:

@@ -1,4 +1,4 @@
-"""The command line: one thin function per verb; what is heavy is imported inside the verb."""
+"""The command line: one thin function per command; heavy modules are imported inside it."""
 
 import contextlib
 import os
@@ -36,8 +36,9 @@ def group() -> None:
       vaebench list
       vaebench show latent=topdown
 
-    Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 diverged, 4 the run's folder is in use, 5 damaged state,
-    130 interrupted (Ctrl-C), 143 terminated. Training saves a checkpoint before it ends by these two.
+    Exit codes: 0 success, 1 failure, 2 wrong usage, 3 training diverged, 4 run folder in use, 5 damaged
+    files, 130 interrupted (Ctrl-C), 143 terminated. Training saves a checkpoint before it exits with 130 or
+    143.
     """
 
 
@@ -67,7 +68,7 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; every failure that a person can mend is one line on stderr."""
+    """Run the command line; every failure that a person can fix is printed as one line on stderr."""
     spell_what_cannot_be_encoded()
     try:
         with interrupts.heeded():
@@ -94,9 +95,10 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("VAEBENCH_DEBUG"):
             raise
-        said = " ".join(str(error).split())
+        text = " ".join(str(error).split())
         click.echo(
-            f"vaebench: unexpected {type(error).__name__}: {said} (VAEBENCH_DEBUG=1 shows where)", err=True
+            f"vaebench: unexpected {type(error).__name__}: {text} (set VAEBENCH_DEBUG=1 for the traceback)",
+            err=True,
         )
         code = 1
     sys.exit(code or 0)

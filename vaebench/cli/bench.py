@@ -1,4 +1,4 @@
-"""``vaebench bench``: a track, from what is missing to its page."""
+"""``vaebench bench``: run the missing entries of a track and update its leaderboard page."""
 
 import shlex
 from pathlib import Path
@@ -22,43 +22,47 @@ def _complete_track(context: click.Context, parameter: click.Parameter, incomple
     return [name for name in tracks.shipped() if name.startswith(incomplete)]
 
 
-def _seeds(context: click.Context, parameter: click.Parameter, said: str | None) -> tuple[int, ...]:
-    if said is None:
+def _seeds(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
+    if text is None:
         return ()
-    words = [word.strip() for word in said.split(",")]
-    found = tuple(int(word) for word in words if word.isdecimal() and int(word) <= 2**62)
-    if len(set(found)) < len(words):
-        raise UsageError(f"--seeds {said}: different integers >= 0 are expected, as in 0,1,2")
-    return found
+    words = [word.strip() for word in text.split(",")]
+    seeds = tuple(int(word) for word in words if word.isdecimal() and int(word) <= 2**62)
+    if len(set(seeds)) < len(words):
+        raise UsageError(f"--seeds {text}: different integers >= 0 are expected, as in 0,1,2")
+    return seeds
 
 
-@click.command()
+@click.command(short_help="Run the missing entries of a track.")
 @click.argument("track", shell_complete=_complete_track)
-@click.option("--out", type=FOLDER, help="Folder of the runs' folders [default: runs/TRACK].")
+@click.option("--out", type=FOLDER, help="Folder that holds the run folders [default: runs/TRACK].")
 @click.option(
     "--leaderboard",
     "board",
     type=FOLDER,
-    help="Folder of leaderboards: records there count as done, new ones are put there and the pages are made "
-    "anew [default: leaderboards, where that is there].",
+    help="Leaderboard folder: its records count as done, new records are added to it, and its pages are "
+    "regenerated [default: leaderboards, if that folder exists].",
 )
 @click.option(
     "--add",
     "added",
     multiple=True,
     metavar="SPEC",
-    help="Put a component through the track too, as latent=mine: its slots take the place of the base's.",
+    help="Add an entry: the track's base composition with the slots in SPEC replaced, as in latent=mine.",
 )
-@click.option("--only", default="", metavar="TEXT", help="Entries whose composition contains TEXT.")
-@click.option("--seeds", callback=_seeds, metavar="0,1,...", help="In place of the track's.")
+@click.option(
+    "--only", default="", metavar="TEXT", help="Run only the entries whose composition contains TEXT."
+)
+@click.option("--seeds", callback=_seeds, metavar="0,1,...", help="Use these seeds instead of the track's.")
 @click.option(
     "--stale",
     is_flag=True,
-    help="Do again what ran with other code of its parts, or unknown.",
+    help="Rerun entries whose component code has changed or is unknown.",
 )
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
-@click.option("--dry-run", is_flag=True, help="Estimate the time of what is missing, and stop.")
-@click.option("--commands", is_flag=True, help="Print the commands of what is missing, and stop.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Number of runs at a time."
+)
+@click.option("--dry-run", is_flag=True, help="Estimate the time that the missing runs take, then stop.")
+@click.option("--commands", is_flag=True, help="Print the commands of the missing runs, then stop.")
 @device_
 @data_root_
 @as_json_
@@ -77,11 +81,12 @@ def bench(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Do the runs of TRACK that are missing, and put them on its leaderboard.
+    """Run the missing entries of TRACK and add their records to its leaderboard.
 
-    TRACK is a shipped one (vaebench list tracks) or a file, as ./mine.toml. Each run is a process of its own
-    in its own folder; what is there is skipped, and what was interrupted goes on. A run that fails stops no
-    other. --dry-run times a few steps of each missing entry here and now and multiplies.
+    TRACK is the name of a shipped track (vaebench list tracks) or a file such as ./mine.toml. Each run is a
+    separate process with its own folder. Finished runs are skipped, and interrupted runs are resumed. A run
+    that fails does not stop the others. --dry-run times a few steps of each missing entry on this machine and
+    extrapolates.
 
     \b
       vaebench bench smoke
@@ -91,14 +96,16 @@ def bench(
     from vaebench.requests import tracks
 
     if stale and commands:
-        raise UsageError("--stale sets runs aside as it goes, which commands alone do not")
-    said = tracks.read(tracks.find(track))
+        raise UsageError(
+            "--stale and --commands exclude each other: printed commands move no stale run aside"
+        )
+    requested = tracks.read(tracks.find(track))
     from vaebench import registry
     from vaebench.composing.spec import check_names, parse
 
-    known = registry.load()
+    components = registry.load()
     for spec in added:
-        check_names(parse(spec), known)
+        check_names(parse(spec), components)
 
     from vaebench.bench.plan import plan, words
     from vaebench.bench.work import Work
@@ -106,15 +113,18 @@ def bench(
     from vaebench.composing.sources import installed
     from vaebench.datasets.load import default_root
 
-    root, folder = data_root or default_root(), out or Path("runs") / said.name
-    planned = plan(said, known, folder, root, device, added, only, seeds)
+    root, folder = data_root or default_root(), out or Path("runs") / requested.name
+    planned = plan(requested, components, folder, root, device, added, only, seeds)
     for refused in planned.refused:
         click.echo(f"cannot be run: {refused.entry.compose}: {refused.why}", err=True)
     place = board or (_BOARD if _BOARD.is_dir() else None)
-    work = Work(planned, place, data_root, device, jobs, installed(known), stale)
+    work = Work(planned, place, data_root, device, jobs, installed(components), stale)
     if work.earlier:
-        count, meant = len(work.earlier), ", ".join(words(work.earlier))
-        click.echo(f"{count} of the missing runs are there as they were meant before: with {meant}", err=True)
+        count, settings = len(work.earlier), ", ".join(words(work.earlier))
+        click.echo(
+            f"{count} of the missing runs exist with earlier defaults: a track with {settings} uses them",
+            err=True,
+        )
     if commands or dry_run:
         _foretell(work, dry_run, as_json)
         return
@@ -123,36 +133,42 @@ def bench(
         with display:
             work.go(display.ended)
     except KeyboardInterrupt as error:
-        error.add_note("every run keeps its checkpoints; the same command goes on")
+        error.add_note("every run keeps its checkpoints; repeat the command to resume")
         raise
     work.regenerate()
     if as_json:
-        _echo({"track": said.name, "runs": [_row(s) for s in work.statuses], "cannot_be_run": _refused(work)})
+        _echo(
+            {
+                "track": requested.name,
+                "runs": [_row(s) for s in work.statuses],
+                "cannot_be_run": _refused(work),
+            }
+        )
     else:
         click.echo("\n".join(_ending(work, folder)))
     work.verdict()
 
 
 def _foretell(work: "Work", dry_run: bool, as_json: bool) -> None:
-    """What is missing: its commands, or its time too."""
+    """Print the commands of the missing runs, or an estimate of their time."""
     from vaebench.bench.children import command
 
-    said = [command(status.run, work.data_root, work.device) for status in work.missing]
+    commands = [command(status.run, work.data_root, work.device) for status in work.missing]
     if not dry_run:
-        _echo(said) if as_json else click.echo("\n".join(map(shlex.join, said)))
+        _echo(commands) if as_json else click.echo("\n".join(map(shlex.join, commands)))
         return
     from vaebench.cli.benchtable import estimates
 
     rows = estimates(work)
     total = sum(row["total"] * row["runs"] for row in rows)
     if as_json:
-        listed = {} if work.again else {"commands": [shlex.join(words) for words in said]}
+        listed = {} if work.again else {"commands": [shlex.join(words) for words in commands]}
         _echo({"entries": rows, "seconds": total / work.jobs, **listed})
         return
     for row in rows:
         parts = "  ".join(f"{part} {row[part]:7.0f}" for part in ("start", "training", "fit", "scoring"))
         click.echo(f"{row['total'] / 60:7.1f} min x {row['runs']}  {parts} s  {row['entry']}")
-    click.echo(f"{total / work.jobs / 60:7.1f} min in all, for {len(said)} runs that are missing")
+    click.echo(f"{total / work.jobs / 60:7.1f} min in total, for {len(commands)} missing runs")
 
 
 def _ending(work: "Work", folder: Path) -> list[str]:
@@ -162,7 +178,7 @@ def _ending(work: "Work", folder: Path) -> list[str]:
     lines = [f"runs         {', '.join(f'{n} {state}' for state, n in counts.items())}; in {folder}"]
     if work.board is not None:
         return [*lines, f"leaderboard  {work.board}"]
-    return [*lines, "leaderboard  none; --leaderboard FOLDER makes one of these records"]
+    return [*lines, "leaderboard  none; --leaderboard FOLDER makes one from these records"]
 
 
 def _row(status: "Status") -> dict[str, Any]:
@@ -181,10 +197,10 @@ def _row(status: "Status") -> dict[str, Any]:
 
 
 def _refused(work: "Work") -> list[dict[str, str]]:
-    return [{"compose": one.entry.compose, "reason": one.why} for one in work.plan.refused]
+    return [{"compose": refused.entry.compose, "reason": refused.why} for refused in work.plan.refused]
 
 
-def _echo(said: Any) -> None:
+def _echo(value: Any) -> None:
     from vaebench.storage.strict_json import strict
 
-    click.echo(strict(said, indent=2))
+    click.echo(strict(value, indent=2))

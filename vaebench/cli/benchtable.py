@@ -1,4 +1,4 @@
-"""The table of a track's runs: live on a terminal, a line for each run elsewhere; on stderr."""
+"""The progress of a track on stderr: a live table on a terminal, one line per ended run elsewhere."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _AROUND = 6
 
 
 def clock_time(seconds: float | None) -> str:
-    """``1:02:03`` or ``2:03``; ``-`` where nothing is known."""
+    """Format seconds as ``1:02:03`` or ``2:03``; ``-`` where they are unknown."""
     if seconds is None:
         return "-"
     minutes, rest = divmod(round(seconds), 60)
@@ -31,19 +31,19 @@ def clock_time(seconds: float | None) -> str:
 
 
 def bits(status: Status) -> str:
-    """The bits/dim of a run that has scores."""
+    """Return the bits/dim of a run, or nothing where it has no scores."""
     scores = status.record.scores if status.record else None
     return f"{scores.likelihood.nll.bits_per_dim:.4f}" if scores else ""
 
 
 def name(status: Status, work: Work) -> str:
-    """What an entry changes of its track's base, and whether it was added."""
-    said = label(status.run.entry, work.plan.track)
-    return f"{said} (added)" if status.run.added else said
+    """Name an entry by what it changes in its track's base; mark an entry of ``--add``."""
+    text = label(status.run.entry, work.plan.track)
+    return f"{text} (added)" if status.run.added else text
 
 
 def doing(status: Status) -> str:
-    """How far a run is, or why it failed."""
+    """Describe how far a run has got, or why it failed."""
     if status.state == "running":
         share = f" {status.at / status.of:.0%}" if status.of and status.at else ""
         return f"{status.phase}{share}"
@@ -51,7 +51,7 @@ def doing(status: Status) -> str:
 
 
 def line(status: Status, work: Work) -> str:
-    """A run that has ended, in one line."""
+    """Describe a run that has ended in one line."""
     words = [status.state, name(status, work), f"seed {status.run.request.seed}"]
     words += [f"{bits(status)} bits/dim"] if bits(status) else []
     words += [clock_time(status.seconds)] if status.seconds else []
@@ -60,7 +60,7 @@ def line(status: Status, work: Work) -> str:
 
 
 def table(work: Work, jobs: int, height: int) -> RenderableType:
-    """The runs around the first that has not ended, as many as fit, and what is left in all."""
+    """Draw the rows around the first unfinished run, as many as fit, and the total time left."""
     clock = Clock(work.statuses)
     grid = Table(box=None, pad_edge=False, expand=True)
     grid.add_column("entry", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -78,9 +78,9 @@ def table(work: Work, jobs: int, height: int) -> RenderableType:
             clock_time(left) if status.state in ("missing", "running") else "",
         )
     counts = Counter(status.state for status in work.statuses)
-    said = ", ".join(f"{count} {state}" for state, count in counts.items())
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
     total = clock_time(clock.total(work.statuses, jobs))
-    return Group(grid, Text(f"{len(work.statuses)} runs: {said}; time left {total}"))
+    return Group(grid, Text(f"{len(work.statuses)} runs: {states}; time left {total}"))
 
 
 def _window(statuses: Sequence[Status], rows: int) -> Sequence[Status]:
@@ -90,7 +90,7 @@ def _window(statuses: Sequence[Status], rows: int) -> Sequence[Status]:
 
 
 class Display:
-    """Shows a track being worked on."""
+    """Shows the progress of a track while its runs are performed."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
@@ -117,24 +117,24 @@ class Display:
             self.live.stop()
 
     def ended(self, status: Status) -> None:
-        """Say how a run ended, where no table shows it; a failure in either case."""
+        """Print how a run ended where no table shows it; print a failure in either case."""
         if self.live is None or status.state == "failed":
-            said = line(status, self.work)
-            self.console.print(said, markup=False, highlight=False, soft_wrap=True)
+            text = line(status, self.work)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def estimates(work: Work) -> list[dict[str, Any]]:
-    """Seconds of a run of each entry that is not complete; what is being timed is shown meanwhile."""
+    """Estimate the seconds of one run of each incomplete entry, and show which one is being timed."""
     from vaebench import registry
     from vaebench.bench.estimate import estimate, importing
 
-    known, imported = registry.load(), importing()
+    components, imported = registry.load(), importing()
     first = {repr(status.run.entry): status for status in reversed(work.missing)}
     rows = []
     with Console(stderr=True).status("timing") as shown:
         for key, status in reversed(first.items()):
             shown.update(f"timing {escape(name(status, work))}")
-            found = estimate(status.run, known, imported)
+            time = estimate(status.run, components, imported)
             runs = sum(repr(other.run.entry) == key for other in work.missing)
-            rows.append({"entry": name(status, work), "runs": runs, **asdict(found), "total": found.total})
+            rows.append({"entry": name(status, work), "runs": runs, **asdict(time), "total": time.total})
     return rows

@@ -1,4 +1,4 @@
-"""``vaebench check``: are a part's promises kept?"""
+"""``vaebench check``: test whether a component keeps its contract."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,25 +22,29 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     return [word for word in words if word.startswith(incomplete)]
 
 
-@click.command()
+@click.command(short_help="Test a component against its laws.")
 @click.argument("what", default="all", shell_complete=_complete)
-@click.option("-v", "--verbose", is_flag=True, help="Also the laws that hold, and those that do not apply.")
+@click.option("-v", "--verbose", is_flag=True, help="List also the laws that hold or do not apply.")
 @click.option(
-    "--effort", type=click.FloatRange(0, min_open=True), default=1.0, help="Times as many examples."
+    "--effort",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Multiply the number of examples.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable verdicts, with the time of each.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the time of each law.")
 @click.pass_context
 def check(context: click.Context, what: str, verbose: bool, effort: float, as_json: bool) -> None:
-    """Try a part against every law of its kind, and show the smallest counter-example of each one it breaks.
+    """Test a component against every law of its kind; show the smallest counterexample to each broken law.
 
-    WHAT is KIND=NAME or SLOT=NAME, a package, or all.
+    WHAT is KIND=NAME, SLOT=NAME, the name of a package, or all.
 
     \b
       vaebench check prior=normal
       vaebench check vaebench-mine --json
       vaebench check all
 
-    Exit code 0 where all laws hold, 1 where one is broken.
+    Exit code 0 if all laws hold, 1 if a law is broken.
     """
     try:
         import hypothesis  # noqa: F401
@@ -56,28 +60,27 @@ def check(context: click.Context, what: str, verbose: bool, effort: float, as_js
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
     try:
-        asked = subjects_of(what, registry.load())
-        found = verdicts(asked, effort)
-        kept = _as_json(found) if as_json else _as_text(found, verbose)
+        results = verdicts(subjects_of(what, registry.load()), effort)
+        kept = _as_json(results) if as_json else _as_text(results, verbose)
     finally:
         torch.set_num_threads(threads)
     context.exit(0 if kept else 1)
 
 
-def _as_json(found: "Iterable[Verdict]") -> bool:
+def _as_json(results: "Iterable[Verdict]") -> bool:
     from vaebench.storage.strict_json import strict
 
-    every = list(found)
+    every = list(results)
     click.echo(strict(every, indent=2))
     return all(verdict.status != "broken" for verdict in every)
 
 
-def _as_text(found: "Iterable[Verdict]", verbose: bool) -> bool:
-    """One line per part, after the laws that it breaks; a summary at the end."""
+def _as_text(results: "Iterable[Verdict]", verbose: bool) -> bool:
+    """Print one line per component, after the laws that it breaks, and a summary at the end."""
     from vaebench.testing.report import lines
 
     total: Counter[str] = Counter()
-    for _, group in groupby(found, lambda verdict: (verdict.kind, verdict.name, verdict.package)):
+    for _, group in groupby(results, lambda verdict: (verdict.kind, verdict.name, verdict.package)):
         count: Counter[str] = Counter()
         seconds = 0.0
         for verdict in group:
@@ -87,14 +90,14 @@ def _as_text(found: "Iterable[Verdict]", verbose: bool) -> bool:
                 click.echo("\n".join(lines(verdict)))
         click.echo(f"{f'{verdict.kind}={verdict.name}':28} {_counts(count)}  ({seconds:.1f} s)")
         total += count
-    click.echo(f"{'in all':28} {_counts(total)}" + ("" if verbose else "; -v lists them"))
+    click.echo(f"{'total':28} {_counts(total)}" + ("" if verbose else "; -v lists them"))
     return not total["broken"]
 
 
 def _counts(count: "Counter[str]") -> str:
-    said = [f"{count['holds']:3} laws hold"]
+    texts = [f"{count['holds']:3} laws hold"]
     if count["broken"]:
-        said.append(f"{count['broken']} BROKEN")
+        texts.append(f"{count['broken']} BROKEN")
     if count["does not apply"]:
-        said.append(f"{count['does not apply']} do not apply")
-    return ", ".join(said)
+        texts.append(f"{count['does not apply']} do not apply")
+    return ", ".join(texts)

@@ -1,4 +1,4 @@
-"""``vaebench import``: another project's weights as a run."""
+"""``vaebench import``: make a run from another project's weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,17 +9,17 @@ from vaebench.cli.options import FOLDER, data_root_, device_, settings_
 from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vaebench.requests.recipes import Plan
+    from vaebench.requests.recipes import Recipe
 
 
-@click.command("import")
+@click.command("import", short_help="Import another project's weights.")
 @click.argument("project")
 @click.argument("checkpoint", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--layout", help="The network that the project released under this name.")
-@click.option("--recipe", metavar="FILE", help="The network as a TOML file, instead.")
-@click.option("--data", metavar="DATA", help="Data set [default: the layout's or recipe's].")
+@click.option("--layout", help="Name of the released network that the weights belong to.")
+@click.option("--recipe", metavar="FILE", help="Recipe of the network, instead of --layout.")
+@click.option("--data", metavar="DATA", help="Data set [default: that of the layout or recipe].")
 @settings_
-@click.option("--out", type=FOLDER, help="The run's folder [default: under runs/].")
+@click.option("--out", type=FOLDER, help="Run folder [default: a new folder under runs/].")
 @device_
 @data_root_
 def import_(
@@ -33,10 +33,10 @@ def import_(
     device: str,
     data_root: Path | None,
 ) -> None:
-    """Make a run of PROJECT's weights in the file CHECKPOINT, to score, sample, and train further.
+    """Make a run from PROJECT's weights in the file CHECKPOINT, to score it, sample it or train it further.
 
     PROJECT is vdvae (openai/vdvae; layouts cifar10, imagenet32, imagenet64, ffhq256). CHECKPOINT is a torch
-    or safetensors file of named tensors, plain or averaged; nothing in it is executed.
+    or safetensors file of named tensors, with plain or averaged weights. No code in the file is executed.
 
     \b
       vaebench import vdvae cifar10-ema.th --layout cifar10 --out runs/released
@@ -51,12 +51,12 @@ def import_(
     from vaebench.imports import PROJECTS
     from vaebench.requests import recipes
 
-    plan = _network(project, layout, recipe)
-    plan = plan.overridden(compose=None, data=data, seed=None, settings=recipes.key_values(settings))
-    if plan.data is None:
-        raise UsageError("give --data: images of the size that these weights are for")
+    network = _network(project, layout, recipe)
+    network = network.overridden(compose=None, data=data, seed=None, settings=recipes.key_values(settings))
+    if network.data is None:
+        raise UsageError("give --data, a data set whose images have the size that these weights expect")
     components = registry.load()
-    plan.check_names(components)
+    network.check_names(components)
 
     from vaebench.datasets.load import default_root
     from vaebench.requests.request import Base
@@ -66,17 +66,17 @@ def import_(
     from vaebench.training.checkpoint import weights_sha256
 
     tensors = PROJECTS[project].translated(start.read_tensors(checkpoint))
-    prepared, model = prepare(plan.request(), components, data_root or default_root(), device)
+    prepared, model = prepare(network.request(), components, data_root or default_root(), device)
     start.refuse_unfit(model, tensors, str(checkpoint))
     model.load_state_dict(tensors)
     named = ["--layout", layout] if layout is not None else ["--recipe", str(recipe)]
-    words = ["vaebench", "import", project, str(checkpoint), *named, "--data", str(plan.data)]
+    words = ["vaebench", "import", project, str(checkpoint), *named, "--data", str(network.data)]
     base = Base(weights_sha256=weights_sha256(model.state_dict()), command=shlex.join(words), frozen=False)
     request = msgspec.structs.replace(prepared.request, base=base)
     folder = RunFolder(out or Path("runs") / request.folder_name)
     with folder.locked():
         if folder.request_file.exists():
-            raise UsageError(f"{folder.path} holds a run already; give another --out")
+            raise UsageError(f"{folder.path} already holds a run; give another --out")
         start.save_imported(folder, model.state_dict(), prepared.data.image)
         folder.write_request(request)
     click.echo(f"imported     {len(tensors)} tensors, {sum(t.numel() for t in tensors.values())} values")
@@ -84,19 +84,24 @@ def import_(
     click.echo(f"next         vaebench eval {folder.path}")
 
 
-def _network(project: str, layout: str | None, recipe: str | None) -> "Plan":
-    """The recipe of the network that was named; UsageError where that is none, or two."""
+def _network(project: str, layout: str | None, recipe: str | None) -> "Recipe":
+    """Read the recipe of the network that ``--layout`` or ``--recipe`` names.
+
+    :raises UsageError: where neither or both are given, or a name is unknown
+    """
     from vaebench.imports import PROJECTS
     from vaebench.requests import recipes
     from vaebench.text import nearest
 
     if project not in PROJECTS:
         raise UsageError(
-            f"{project} cannot be imported; {', '.join(PROJECTS)} can{nearest(project, PROJECTS)}"
+            f"unknown project {project}; available: {', '.join(PROJECTS)}{nearest(project, PROJECTS)}"
         )
     layouts = PROJECTS[project].layouts
     if (layout is None) == (recipe is None):
-        raise UsageError(f"give --layout, one of {', '.join(layouts)}, or --recipe FILE")
+        raise UsageError(f"give either --layout (one of {', '.join(layouts)}) or --recipe FILE")
     if layout is not None and layout not in layouts:
-        raise UsageError(f"--layout {layout}: one of {', '.join(layouts)}{nearest(layout, layouts)}")
+        raise UsageError(
+            f"--layout {layout}: one of {', '.join(layouts)} is expected{nearest(layout, layouts)}"
+        )
     return recipes.read(recipes.find(layouts[layout] if layout is not None else str(recipe)))

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options that several commands share."""
 
 from pathlib import Path
 
@@ -12,30 +12,34 @@ device_ = click.option(
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to compute.",
+    help="Device to compute on; auto uses the GPU if there is one.",
 )
 data_root_ = click.option(
     "--data-root",
     type=FOLDER,
-    help="Where data sets live [default: $VAEBENCH_DATA or ~/.cache/vaebench/data].",
+    help="Folder of the data sets [default: $VAEBENCH_DATA or ~/.cache/vaebench/data].",
 )
-as_json_ = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 progress_ = click.option(
     "--progress",
     type=click.Choice(["auto", "json"]),
     default="auto",
     show_default=True,
-    help="On stderr: a bar or lines, or one JSON object a line.",
+    help="Progress on stderr: a bar or text lines (auto), or one JSON object per line (json).",
 )
 settings_ = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of training or scoring."
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of training or scoring."
 )
 seed_ = click.option(
-    "--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Of the noise."
+    "--seed",
+    type=click.IntRange(0, 2**62),
+    default=0,
+    show_default=True,
+    help="Random seed for the noise.",
 )
-out_ = click.option("--out", type=FILE, help="PNG [default: in the run's folder].")
+out_ = click.option("--out", type=FILE, help="PNG file to write [default: a file in the run folder].")
 other_data_ = click.option(
     "--other-data",
     is_flag=True,
-    help="Go on although the data have changed since RUN was trained; a record tells both checksums.",
+    help="Continue although the data have changed since training; a record keeps both checksums.",
 )

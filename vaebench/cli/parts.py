@@ -1,13 +1,16 @@
-"""``vaebench list`` and ``vaebench show``: what there is, and what a part takes."""
+"""``vaebench list`` and ``vaebench show``: the installed components, and the parameters of one."""
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaebench.cli.options import data_root_
+from vaebench.cli.options import as_json_, data_root_
 from vaebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vaebench.registry import Registry
 
 
 def _complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -23,25 +26,25 @@ def _complete_part(context: click.Context, parameter: click.Parameter, incomplet
     return [word for word in words if word.startswith(incomplete)]
 
 
-@click.command("list")
+@click.command("list", short_help="List the installed components and data sets.")
 @click.argument("kind", required=False, shell_complete=_complete_kind)
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@as_json_
 def list_(kind: str | None, as_json: bool) -> None:
-    """What there is to compose: every part and data set, and the package it comes from.
+    """List the installed components and data sets, with the package of each.
 
-    KIND is encoder, latent, prior, decoder, likelihood, objective, extractor or dataset; recipes lists what
-    vaebench run --recipe NAME knows, tracks what vaebench bench NAME does.
+    KIND is encoder, latent, prior, decoder, likelihood, objective, extractor or dataset. It can also be
+    recipes, for the names that vaebench run --recipe accepts, or tracks, for those of vaebench bench.
     """
     from vaebench import registry
     from vaebench.face.tables import offers
     from vaebench.requests import recipes, tracks
 
-    for room, words in ((recipes, ("recipe", "recipes")), (tracks, ("track", "tracks"))):
+    for module, words in ((recipes, ("recipe", "recipes")), (tracks, ("track", "tracks"))):
         if kind in words:
-            _list_files({name: room.summary(path) for name, path in room.shipped().items()}, as_json)
+            _list_files({name: module.summary(path) for name, path in module.shipped().items()}, as_json)
             return
 
-    known = registry.load()
+    components = registry.load()
     entries = offers(kind)
     if as_json:
         fields = ("kind", "name", "summary", "target")
@@ -49,7 +52,7 @@ def list_(kind: str | None, as_json: bool) -> None:
             {**{f: getattr(r.entry, f) for f in fields}, "package": r.package, "version": r.version}
             for r in entries
         ]
-        broken = [{"plugin": b.plugin, "package": b.package, "reason": b.reason} for b in known.broken]
+        broken = [{"plugin": b.plugin, "package": b.package, "reason": b.reason} for b in components.broken]
         from vaebench.storage.strict_json import strict
 
         click.echo(strict({"entries": rows, "broken": broken}, indent=2))
@@ -58,34 +61,34 @@ def list_(kind: str | None, as_json: bool) -> None:
     widths = [max((len(row[i]) for row in table), default=0) for i in range(4)]
     for row in table:
         click.echo("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
-    for same in known.duplicates:
+    for same in components.duplicates:
         click.echo(
-            f"offered twice: {same[0].entry.kind} {same[0].entry.name}, by {' and '.join(map(str, same))}",
+            f"duplicate: {same[0].entry.kind} {same[0].entry.name} of {' and of '.join(map(str, same))}",
             err=True,
         )
-    for b in known.broken:
+    for b in components.broken:
         click.echo(f"broken plugin: {b.plugin} of package {b.package}: {b.reason}", err=True)
 
 
-def _list_files(said: dict[str, str], as_json: bool) -> None:
+def _list_files(summaries: dict[str, str], as_json: bool) -> None:
     if as_json:
         from vaebench.storage.strict_json import strict
 
-        click.echo(strict(said, indent=2))
+        click.echo(strict(summaries, indent=2))
         return
-    for name, summary in said.items():
-        click.echo(f"{name.ljust(max(map(len, said)))}  {summary}")
+    for name, summary in summaries.items():
+        click.echo(f"{name.ljust(max(map(len, summaries)))}  {summary}")
 
 
-@click.command()
-@click.argument("part", shell_complete=_complete_part)
+@click.command(short_help="Show one component and its parameters.")
+@click.argument("part", metavar="COMPONENT", shell_complete=_complete_part)
 @data_root_
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@as_json_
 def show(part: str, data_root: Path | None, as_json: bool) -> None:
-    """One part: its package, paper, parameters, and what it composes with.
+    """Show one component: its package, paper and parameters, and the components that it fits.
 
-    PART is KIND=NAME or SLOT=NAME, as in latent=topdown or dataset=folder. With what a data set takes, as in
-    data=folder:photos,size=64, it is loaded, and its images, notes and classes are shown.
+    COMPONENT is KIND=NAME or SLOT=NAME, as in latent=topdown or dataset=folder. A data set with arguments, as
+    in data=folder:photos,size=64, is loaded, and its images, notes and classes are shown.
     """
     from vaebench import registry
     from vaebench.composing.parameters import REQUIRED, parameters_of, text
@@ -94,13 +97,13 @@ def show(part: str, data_root: Path | None, as_json: bool) -> None:
     kind, equals, name = part.partition("=")
     if not equals:
         raise UsageError(f"{part}: write KIND=NAME, as in latent=topdown")
-    known = registry.load()
-    asked = name
+    components = registry.load()
+    spec = name
     if kind_named(kind) == "dataset":
         name = re.split("[:,]", name)[0].strip()
-    found = known.get(kind_named(kind), name)
-    target = known.resolve(found.entry.kind, name)
-    takes = [
+    registered = components.get(kind_named(kind), name)
+    target = components.resolve(registered.entry.kind, name)
+    parameters = [
         {
             "name": p.name,
             "default": None if p.default is REQUIRED else text(p.default),
@@ -110,18 +113,18 @@ def show(part: str, data_root: Path | None, as_json: bool) -> None:
         for p in parameters_of(target).values()
     ]
     about: dict[str, Any] = {
-        "kind": found.entry.kind,
+        "kind": registered.entry.kind,
         "name": name,
-        "summary": found.entry.summary,
-        "package": f"{found.package} {found.version}",
-        "target": found.entry.target,
+        "summary": registered.entry.summary,
+        "package": f"{registered.package} {registered.version}",
+        "target": registered.entry.target,
         "says": " ".join((target.__doc__ or "").split()),
         "paper": getattr(target, "paper", ""),
-        "parameters": takes,
-        "composes_with": _fits(known, target),
+        "parameters": parameters,
+        "composes_with": _fits(components, target),
     }
-    if asked != name:
-        about["data"] = _loaded(known, asked, data_root)
+    if spec != name:
+        about["data"] = _loaded(components, spec, data_root)
     if as_json:
         from vaebench.storage.strict_json import strict
 
@@ -133,22 +136,22 @@ def show(part: str, data_root: Path | None, as_json: bool) -> None:
             click.echo(f"{label:10}{about[label]}")
     for other, names in about["composes_with"].items():
         click.echo(f"{'with':10}{other}: {', '.join(names) or 'nothing installed'}")
-    click.echo("parameters" if takes else "no parameters")
-    for p in takes:
+    click.echo("parameters" if parameters else "no parameters")
+    for p in parameters:
         default = "required" if p["default"] is None else f"default {p['default'] or 'empty'}"
         click.echo(f"  {p['name']:14} {p['meaning']} ({p['accepts']}; {default})")
-    if asked != name:
+    if spec != name:
         click.echo("\n".join(_data_lines(about["data"])))
 
 
-def _loaded(known: Any, asked: str, data_root: Path | None) -> dict[str, Any]:
-    """What a data set holds."""
+def _loaded(components: "Registry", text: str, data_root: Path | None) -> dict[str, Any]:
+    """Load a data set and describe its content."""
     from dataclasses import asdict
 
     from vaebench.composing.spec import parse_data
     from vaebench.datasets import load as data
 
-    spec, dataset = data.load(parse_data(asked), known, data_root or data.default_root())
+    spec, dataset = data.load(parse_data(text), components, data_root or data.default_root())
     return {
         "spec": str(spec),
         "image": asdict(dataset.image),
@@ -171,12 +174,12 @@ def _data_lines(data: dict[str, Any]) -> list[str]:
     return lines + [f"  {number:<4} {one_line(name)}" for number, name in enumerate(data["classes"])]
 
 
-def _fits(known: Any, target: Any) -> dict[str, list[str]]:
-    """Slot -> what this part can stand beside there: both its needs and theirs are met."""
+def _fits(components: "Registry", target: Any) -> dict[str, list[str]]:
+    """Slot -> the components that fit this one: the needs of both are met."""
     from vaebench.contracts import Part
 
     if not (isinstance(target, type) and issubclass(target, Part)):
         return {}
     from vaebench.composing.resolve import companions
 
-    return companions(known, target)
+    return companions(components, target)

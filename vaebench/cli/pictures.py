@@ -38,20 +38,24 @@ def _write(path: Path, png: bytes) -> None:
     click.echo(path)
 
 
-@click.command()
+@click.command(short_help="Draw images from a trained model.")
 @click.argument("run", type=FOLDER)
-@click.option("--count", type=click.IntRange(1), default=64, show_default=True, help="How many images.")
+@click.option("--count", type=click.IntRange(1), default=64, show_default=True, help="Number of images.")
 @click.option(
-    "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Spread of the prior."
+    "--temperature",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Scale of the prior's standard deviation.",
 )
 @click.option(
-    "--label", metavar="CLASS", help="Class of all images, by name or number, for priors that know classes."
+    "--label", metavar="CLASS", help="Class of all images, by name or number, for class-conditional priors."
 )
 @click.option(
     "--readjust",
     type=click.IntRange(1),
     metavar="N",
-    help="First estimate batch-norm statistics anew, from N batches of samples at this temperature.",
+    help="First re-estimate the batch-norm statistics from N batches of samples at this temperature.",
 )
 @seed_
 @out_
@@ -70,7 +74,7 @@ def sample(
     data_root: Path | None,
     other_data: bool,
 ) -> None:
-    """Draw images from the model in folder RUN and write a picture of them."""
+    """Draw images from the model in folder RUN and write them as one picture."""
     from vaebench.evaluation import scoring
     from vaebench.pictures.grid import samples_png
 
@@ -92,7 +96,7 @@ _SHOWN = 10
 
 
 def _class_number(label: str, classes: "Sequence[str]") -> int:
-    """The number of a class that is said by its name or, where no class has that name, by its number."""
+    """Return the number of the class with this name or, where no class has that name, with this number."""
     from vaebench.text import nearest, one_line
 
     if label in classes:
@@ -107,9 +111,9 @@ def _class_number(label: str, classes: "Sequence[str]") -> int:
     raise UsageError(f"--label {one_line(label)}: {expected}{nearest(label, classes)}")
 
 
-@click.command()
+@click.command(short_help="Reconstruct test images.")
 @click.argument("run", type=FOLDER)
-@click.option("--count", type=click.IntRange(1), default=36, show_default=True, help="How many test images.")
+@click.option("--count", type=click.IntRange(1), default=36, show_default=True, help="Number of test images.")
 @out_
 @device_
 @data_root_
@@ -117,7 +121,10 @@ def _class_number(label: str, classes: "Sequence[str]") -> int:
 def reconstruct(
     run: Path, count: int, out: Path | None, device: str, data_root: Path | None, other_data: bool
 ) -> None:
-    """Put test images through the model in folder RUN and write a picture: images above, means below."""
+    """Reconstruct test images with the model in folder RUN.
+
+    The picture shows each image above its reconstruction, the mean of p(x|z).
+    """
     from vaebench.pictures.grid import reconstructions_png
     from vaebench.pictures.of_run import reconstructed
 
@@ -128,17 +135,27 @@ def reconstruct(
     _write(path, reconstructions_png(*pair, prepared.data.image.levels))
 
 
-@click.command()
+@click.command(short_help="Interpolate between test images.")
 @click.argument("run", type=FOLDER)
-@click.option("--pairs", type=click.IntRange(1), default=8, show_default=True, help="Rows of the picture.")
-@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Images on a path.")
+@click.option(
+    "--pairs",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Number of image pairs, one per row.",
+)
+@click.option(
+    "--steps", type=click.IntRange(2), default=9, show_default=True, help="Number of images on each path."
+)
 @click.option(
     "--groups",
     metavar="NAME[,NAME]",
-    help="Groups of latents that move [default: all]; the others stay those of the first image.",
+    help="Latent groups to interpolate [default: all]; the others keep the values of the first image.",
 )
 @click.option(
-    "--zero", metavar="NAME[,NAME]", help="Groups whose direct contribution to the decoder is set to zero."
+    "--zero",
+    metavar="NAME[,NAME]",
+    help="Latent groups whose direct contribution to the decoder is set to zero.",
 )
 @seed_
 @out_
@@ -157,26 +174,26 @@ def morph(
     data_root: Path | None,
     other_data: bool,
 ) -> None:
-    """Walk from one test image to another through the latents of the model in folder RUN.
+    """Interpolate between pairs of test images in the latent space of the model in folder RUN.
 
-    A row holds image A, the path, and image B. Reals are interpolated between posterior means; codes are
-    interpolated before quantisation, by the encoder's maps.
+    Each row shows image A, the images on the path, and image B. Real latents are interpolated between
+    posterior means. Codes are interpolated before quantisation, between the encoder's feature maps.
     """
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import morph_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
-    there = model.latent.groups
-    numbered(there, None)
-    moving = range(len(there)) if groups is None else _numbers(there, "--groups", groups)
-    zeroed = () if zero is None else _numbers(there, "--zero", zero)
+    names = model.latent.groups
+    numbered(names, None)
+    moving = range(len(names)) if groups is None else _numbers(names, "--groups", groups)
+    zeroed = () if zero is None else _numbers(names, "--zero", zero)
     rows = prepared.request.scoring.score_batch
     png = morph_png(model, prepared.data, pairs, steps, set(moving), set(zeroed), seed, rows)
     _write(out or folder.path / "morph.png", png)
 
 
 def _numbers(groups: "Sequence[Group]", option: str, words: str) -> list[int]:
-    """The groups that an option names."""
+    """Return the numbers of the groups that an option names."""
     from vaebench.pictures.latents import numbered
 
     names = [word.strip() for word in words.split(",") if word.strip()]
@@ -185,12 +202,18 @@ def _numbers(groups: "Sequence[Group]", option: str, words: str) -> list[int]:
     return [numbered(groups, name) for name in names]
 
 
-@click.command()
+@click.command(short_help="Vary single latent dimensions.")
 @click.argument("run", type=FOLDER)
-@click.option("--image", type=click.IntRange(0), default=0, show_default=True, help="Number of a test image.")
-@click.option("--group", metavar="NAME", help="Group of latents [default: the root].")
-@click.option("--rows", "dimensions", type=click.IntRange(1), help="Dimensions shown [default: 10 at most].")
-@click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Images in a row.")
+@click.option(
+    "--image", type=click.IntRange(0), default=0, show_default=True, help="Index of the test image."
+)
+@click.option("--group", metavar="NAME", help="Latent group [default: the root].")
+@click.option(
+    "--rows", "dimensions", type=click.IntRange(1), help="Number of dimensions to show [default: up to 10]."
+)
+@click.option(
+    "--steps", type=click.IntRange(2), default=7, show_default=True, help="Number of images in a row."
+)
 @seed_
 @out_
 @device_
@@ -208,9 +231,9 @@ def traverse(
     data_root: Path | None,
     other_data: bool,
 ) -> None:
-    """Move one latent dimension a row, from -3 to 3 standard deviations of the prior, for one test image.
+    """Vary one latent dimension of a test image per row, from -3 to 3 standard deviations of the prior.
 
-    The dimensions whose posterior means vary most over test images come first.
+    The rows are the dimensions whose posterior means vary most over the test images, in that order.
     """
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import traverse_png
@@ -222,13 +245,19 @@ def traverse(
     _write(out or folder.path / "traverse.png", png)
 
 
-@click.command()
+@click.command(short_help="Plot the latent space.")
 @click.argument("run", type=FOLDER)
 @click.option(
-    "--method", type=click.Choice(["pca", "tsne"]), default="pca", show_default=True, help="Projection."
+    "--method",
+    type=click.Choice(["pca", "tsne"]),
+    default="pca",
+    show_default=True,
+    help="Projection to two dimensions.",
 )
-@click.option("--count", type=click.IntRange(3), default=2000, show_default=True, help="Test images at most.")
-@click.option("--group", metavar="NAME", help="Group of latents [default: the root].")
+@click.option(
+    "--count", type=click.IntRange(3), default=2000, show_default=True, help="Largest number of test images."
+)
+@click.option("--group", metavar="NAME", help="Latent group [default: the root].")
 @seed_
 @out_
 @device_
@@ -245,9 +274,9 @@ def latents(
     data_root: Path | None,
     other_data: bool,
 ) -> None:
-    """Show where test images lie in the latent space of the model in folder RUN, coloured by class.
+    """Plot the test images in the latent space of the model in folder RUN, coloured by class.
 
-    Each point is an image's posterior mean; of codes, the histogram of its codes, whatever their places.
+    Each point is the posterior mean of an image or, for codes, the histogram of the image's codes.
     """
     from vaebench.pictures.charts import latents_png
     from vaebench.pictures.latents import numbered
@@ -257,11 +286,11 @@ def latents(
     rows = prepared.request.scoring.score_batch
     png = latents_png(model, prepared.data, number, count, method, seed, rows)
     if prepared.data.test.labels is None:
-        click.echo(f"{prepared.data.name} has no classes: every point has the same colour", err=True)
+        click.echo(f"{prepared.data.name} has no classes, so all points have the same colour", err=True)
     _write(out or folder.path / f"latents-{method}.png", png)
 
 
-@click.command()
+@click.command(short_help="Plot how often each code is used.")
 @click.argument("run", type=FOLDER)
 @seed_
 @out_
@@ -271,7 +300,7 @@ def latents(
 def codes(
     run: Path, seed: int, out: Path | None, device: str, data_root: Path | None, other_data: bool
 ) -> None:
-    """Show how often each code of the model in folder RUN is used over the test images."""
+    """Plot how often the test images use each code of the model in folder RUN."""
     from vaebench.pictures.charts import codes_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)

@@ -1,4 +1,4 @@
-"""``vaebench new-plugin``: a package of one's own that works, to be changed."""
+"""``vaebench new-plugin``: write a small working plugin package to start from."""
 
 import keyword
 from importlib.resources import files
@@ -11,24 +11,26 @@ from vaebench.errors import UsageError
 
 _SUMMARIES = {
     "encoder": "two convolutions, two levels",
-    "latent": "one map of normals of bounded spread",
+    "latent": "one map of normals with bounded standard deviation",
     "prior": "logistic latents",
-    "decoder": "enlarged at once, two convolutions",
+    "decoder": "one upsampling step, two convolutions",
     "likelihood": "binomial pixels",
     "objective": "distortion + beta KL",
 }
 
 
-@click.command("new-plugin")
+@click.command("new-plugin", short_help="Write a plugin package to start from.")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(list(_SUMMARIES)), required=True, help="What it will offer.")
+@click.option("--kind", type=click.Choice(list(_SUMMARIES)), required=True, help="Kind of component.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder to write [default: vaebench-NAME].",
+    help="Folder to write [default: vaebench-NAME].",
 )
 def new_plugin(name: str, kind: str, out: Path | None) -> None:
-    """Write a package that offers a small working part, passes check, and has its test and its CI.
+    """Write a plugin package with a small working component, its tests and a CI workflow.
+
+    The component passes vaebench check; replace it with your own.
 
     \b
       vaebench new-plugin mine --kind prior
@@ -40,20 +42,20 @@ def new_plugin(name: str, kind: str, out: Path | None) -> None:
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r}: a name is lowercase letters, digits and hyphens, a letter first")
     if name in load().names(kind):
-        raise UsageError(f"there is a {kind} {name} already: {load().get(kind, name)}")
+        raise UsageError(f"{kind} {name} already exists: {load().get(kind, name)}")
     package = f"vaebench-{name.removeprefix('vaebench-')}"
     folder = out or Path(package)
     if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is there and not empty; give another --out")
+        raise UsageError(f"{folder} already exists and is not empty; give another --out")
     for path, text in contents(name, kind, package).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    click.echo(f"wrote {folder}: the part is in {folder / package.replace('-', '_') / kind}.py")
+    click.echo(f"wrote {folder}; the component is in {folder / package.replace('-', '_') / kind}.py")
     click.echo(f"next: pip install -e '{folder}[test]' && vaebench check {kind}={name}")
 
 
 def contents(name: str, kind: str, package: str) -> dict[str, str]:
-    """Path within the package -> text."""
+    """Return the files of the package: path -> text."""
     from vaebench.composing.slots import SLOTS
 
     module = package.replace("-", "_")

@@ -1,21 +1,20 @@
-"""``vaebench rates``: where a model spends its bits."""
+"""``vaebench rates``: the rate of each group of latents."""
 
 from pathlib import Path
 
 import click
 
+from vaebench.cli.options import FOLDER, out_
 from vaebench.errors import UsageError
 
 
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="PNG [default: in the run's folder]."
-)
+@click.command(short_help="Plot the rate of each latent group.")
+@click.argument("run", type=FOLDER)
+@out_
 def rates(run: Path, out: Path | None) -> None:
-    """Picture the rate of each group of latents in RUN's record: nats per image, coarse to fine.
+    """Plot the rate of each latent group in RUN's record, in nats per image, coarse to fine.
 
-    Each resolution's sum, and its share of the whole, are said as well.
+    The sum over the groups of each resolution is printed too, with its share of the total rate.
     """
     from vaebench import records
     from vaebench.pictures.rates import by_side, rates_png
@@ -27,7 +26,7 @@ def rates(run: Path, out: Path | None) -> None:
         raise UsageError(f"{run} has no record yet: it is not the folder of a finished run")
     record = records.read(folder.record)
     if record.scores is None or not record.scores.likelihood.rate_per_group:
-        raise UsageError(f"{run} has no rates: it diverged, or its model has no latents")
+        raise UsageError(f"{run} has no rates: the run diverged, or its model has no latents")
     likelihood = record.scores.likelihood
     total = sum(likelihood.rate_per_group.values())
     for side, groups in by_side(likelihood.rate_per_group).items():

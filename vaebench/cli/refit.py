@@ -1,4 +1,4 @@
-"""``vaebench refit``: another prior on a trained model."""
+"""``vaebench refit``: fit another prior to a trained model."""
 
 from pathlib import Path
 
@@ -9,15 +9,18 @@ from vaebench.cli.runs import perform_and_show
 from vaebench.errors import UsageError
 
 
-@click.command()
+@click.command(short_help="Fit another prior to a trained model.")
 @click.argument("base", metavar="RUN", type=FOLDER)
 @click.option(
-    "--prior", metavar="SPEC", required=True, help="As pixelcnn or pixelcnn,prior.width=32,prior.layers=4."
+    "--prior",
+    metavar="SPEC",
+    required=True,
+    help="The new prior, as in pixelcnn or pixelcnn,prior.width=32,prior.layers=4.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**62), help="Of the fit [default: RUN's].")
+@click.option("--seed", type=click.IntRange(0, 2**62), help="Random seed for the fit [default: RUN's seed].")
 @settings_
-@click.option("--out", type=FOLDER, help="The new run's folder [default: under runs/].")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted refit stopped.")
+@click.option("--out", type=FOLDER, help="Folder of the new run [default: a new folder under runs/].")
+@click.option("--resume", is_flag=True, help="Continue an interrupted refit.")
 @device_
 @data_root_
 @other_data_
@@ -36,9 +39,9 @@ def refit(
     progress: str,
     as_json: bool,
 ) -> None:
-    """Fit another prior to the latents of folder RUN, everything else frozen, and score the whole.
+    """Fit another prior to the latents of the model in folder RUN, everything else frozen, and score it.
 
-    It becomes a run with a record of its own. Settings of the fit begin with fit., as in fit.epochs=10.
+    The result is a new run with its own record. Settings of the fit start with fit., as in fit.epochs=10.
 
     \b
       vaebench refit runs/codes --prior pixelcnn --set fit.epochs=20
@@ -57,10 +60,10 @@ def refit(
     components = registry.load()
     new = parse(f"prior={prior}")
     if set(new.choices) != {"prior"}:
-        raise UsageError(f"--prior {prior}: only the prior can be fitted anew")
+        raise UsageError(f"--prior {prior}: refit changes only the prior; all other components stay frozen")
     check_names(new, components)
-    plan = recipes.Plan(settings=recipes.key_values(settings))
-    fit, protocol = plan.refit()
+    recipe = recipes.Recipe(settings=recipes.key_values(settings))
+    fit, protocol = recipe.refit()
 
     from vaebench.datasets.load import default_root
     from vaebench.run import start
@@ -69,7 +72,7 @@ def refit(
     folder = RunFolder(base)
     request = folder.request()
     choices = {**parse(request.compose).choices, **new.choices}
-    asked = msgspec.structs.replace(
+    refitted = msgspec.structs.replace(
         request,
         compose=str(Spec(choices)),
         fitting=fit,
@@ -77,6 +80,6 @@ def refit(
         seed=request.seed if seed is None else seed,
         base=start.base_of(folder, frozen=True),
     )
-    asked_for = {*plan.settings, *Training.__struct_fields__}  # the rest is as it was trained
-    place = Place(data_root or default_root(), device, out, resume, other_data, asked_for)
-    perform_and_show(asked, components, place, progress, as_json, folder)
+    given = {*recipe.settings, *Training.__struct_fields__}  # the rest stays as it was trained
+    place = Place(data_root or default_root(), device, out, resume, other_data, given)
+    perform_and_show(refitted, components, place, progress, as_json, folder)

@@ -35,22 +35,34 @@ def _complete_recipe(context: click.Context, parameter: click.Parameter, incompl
     return [name for name in recipes.shipped() if name.startswith(incomplete)]
 
 
-@click.command()
-@click.option("--compose", metavar="SPEC", help="slot=name and slot.parameter=value, separated by commas.")
+@click.command(short_help="Compose, train and score a model.")
+@click.option(
+    "--compose",
+    metavar="SPEC",
+    help="The components and their parameters: slot=name and slot.parameter=value, separated by commas.",
+)
 @click.option(
     "--recipe",
     metavar="FILE",
     shell_complete=_complete_recipe,
-    help="The same as a TOML file, or the name of a shipped one (vaebench list recipes).",
+    help="TOML file with the composition, data and settings, or a shipped recipe (vaebench list recipes).",
 )
-@click.option("--from", "base", type=FOLDER, help="Start from the weights of RUN, a finished run's folder.")
+@click.option(
+    "--from", "base", metavar="RUN", type=FOLDER, help="Start from the weights of the finished run in RUN."
+)
 @click.option("--data", metavar="DATA", shell_complete=_complete_data, help="Data set [default: digits].")
-@click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
-@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the training split.")
-@click.option("--seed", type=click.IntRange(0, 2**62), help="Of weights, order and noise [default: 0].")
+@click.option("--steps", type=click.IntRange(1), help="Number of optimiser steps.")
+@click.option(
+    "--epochs", type=click.FloatRange(0, min_open=True), help="Number of passes over the training split."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**62),
+    help="Random seed for initial weights, order of the images and noise [default: 0].",
+)
 @settings_
-@click.option("--out", type=FOLDER, help="The run's folder [default: under runs/].")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@click.option("--out", type=FOLDER, help="Run folder [default: a new folder under runs/].")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @device_
 @data_root_
 @other_data_
@@ -73,7 +85,7 @@ def run(
     progress: str,
     as_json: bool,
 ) -> None:
-    """Compose a model, train it, score it, and write a record and pictures.
+    """Compose a model, train it, score it, and write its record and pictures.
 
     \b
       vaebench run --compose enc=resnet,latent=topdown,prior=normal
@@ -93,32 +105,32 @@ def run(
     components = registry.load()
     given = recipes.key_values(settings)
     given |= {k: str(v) for k, v in (("steps", steps), ("epochs", epochs)) if v is not None}
-    asked_again = resume and out is not None and compose is None and recipe is None and base is None
-    if not asked_again and ((compose is not None and recipe is not None) or not (compose or recipe or base)):
+    resumed = resume and out is not None and compose is None and recipe is None and base is None
+    if not resumed and ((compose is not None and recipe is not None) or not (compose or recipe or base)):
         raise UsageError(
-            "give --compose SPEC, --recipe FILE or --from RUN (or --resume --out RUN to go on with a run)"
+            "give --compose SPEC, --recipe FILE or --from RUN (or --resume --out RUN to continue a run)"
         )
-    plan = recipes.Plan()
+    whole = recipes.Recipe()
     if recipe is not None:
-        plan = recipes.read(recipes.find(recipe))
+        whole = recipes.read(recipes.find(recipe))
     elif base is not None:
-        plan = recipes.of_run(RunFolder(base).request())
-    plan = plan.overridden(compose=compose, data=data, seed=seed, settings=given)
-    if asked_again and plan.given:
-        raise UsageError("--resume --out RUN goes on with what RUN was asked; leave the other options out")
-    if not asked_again:
-        plan.check_names(components)
+        whole = recipes.of_run(RunFolder(base).request())
+    whole = whole.overridden(compose=compose, data=data, seed=seed, settings=given)
+    if resumed and whole.given:
+        raise UsageError("--resume --out RUN continues RUN as it was requested; leave out the other options")
+    if not resumed:
+        whole.check_names(components)
 
     from vaebench.datasets.load import default_root
     from vaebench.run import start
     from vaebench.run.perform import Place
 
-    place = Place(data_root or default_root(), device, out, resume, other_data, plan.settings.keys())
-    if asked_again:
+    place = Place(data_root or default_root(), device, out, resume, other_data, whole.settings.keys())
+    if resumed:
         assert out is not None
         request = RunFolder(out).request()
     else:
-        request = plan.request()
+        request = whole.request()
     origin = RunFolder(base) if base is not None else None
     if origin is not None:
         request = msgspec.structs.replace(request, base=start.base_of(origin, frozen=False))
@@ -148,10 +160,10 @@ def perform_and_show(
         click.echo(summary(record, folder))
 
 
-@click.command("eval")
+@click.command("eval", short_help="Score a trained model again.")
 @click.argument("run", type=FOLDER)
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of scoring, as samples=1000."
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a scoring setting: samples=1000."
 )
 @device_
 @data_root_
@@ -165,9 +177,9 @@ def evaluate(
     other_data: bool,
     as_json: bool,
 ) -> None:
-    """Score the trained model in folder RUN again, under its own protocol or another.
+    """Score the trained model in folder RUN again, with the run's scoring settings or changed ones.
 
-    The run's record stays as it is.
+    The scores are printed; the run's record is not changed.
     """
 
     import vaebench as vb

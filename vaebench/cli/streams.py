@@ -1,4 +1,4 @@
-"""Output on a terminal or into a pipe whose encoding lacks some of our characters."""
+"""Output to a terminal or pipe whose encoding lacks some of the characters that vaebench prints."""
 
 import codecs
 import io
@@ -41,7 +41,7 @@ _ASCII = "vaebench_ascii"
 
 
 def spelt(char: str) -> str:
-    """A character in ASCII, as near as it can be: ``×`` as x, ``σ`` as sigma, ``é`` as e, else ``?``.
+    """Spell a character in ASCII: ``×`` as x, ``σ`` as sigma, ``é`` as e; ``?`` where there is no spelling.
 
     >>> "".join(map(spelt, "2×σ² ± ½ – é"))
     '2xsigma2 +/- 1/2 - e'
@@ -66,7 +66,7 @@ def spelt(char: str) -> str:
 
 
 def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
-    """An error handler of codecs; a byte of a file's name that is no text is written as that byte."""
+    """Handle an encoding error (see ``codecs``); an undecodable byte of a file name is written as it is."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     char = error.object[error.start]
@@ -76,7 +76,7 @@ def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _ascii(name: str) -> codecs.CodecInfo | None:
-    """ASCII by a name of our own: click takes a stream that calls itself ASCII for UTF-8."""
+    """Provide ASCII under a name of our own, because click treats a stream named ASCII as UTF-8."""
     if name != _ASCII:
         return None
     plain = codecs.lookup("ascii")
@@ -91,7 +91,7 @@ codecs.register(_ascii)
 
 
 def spell_what_cannot_be_encoded() -> None:
-    """Let standard output and error spell the characters that their encoding lacks."""
+    """Make standard output and standard error spell the characters that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             is_ascii = codecs.lookup(stream.encoding).name == "ascii"

@@ -1,8 +1,8 @@
-"""What a person reads at the end of a run."""
+"""The summary that is printed at the end of a run."""
 
 from collections.abc import Iterator
 
-from vaebench.records import Estimate, Fid, Likelihood, Record, Scores
+from vaebench.records import Estimate, Fid, LikelihoodScore, Record, Scores
 from vaebench.run.folder import RunFolder
 
 _BOUNDS = {"iwae": "importance-weighted bound, K={}", "two-part": "two-part code", "exact": "exact"}
@@ -14,11 +14,11 @@ def _both(e: Estimate) -> str:
     return f"{e.bits_per_dim:.4f} ± {e.bits_per_dim_se:.4f} bits/dim ({e.nats:.2f} ± {e.nats_se:.2f} nats)"
 
 
-def _likelihood_lines(score: Likelihood) -> Iterator[str]:
+def _likelihood_lines(score: LikelihoodScore) -> Iterator[str]:
     bound = _BOUNDS[score.bound].format(score.samples)
     yield f"NLL          {_both(score.nll)}; {bound}, {score.images} test images"
     if not score.exact_prior:
-        yield "             the prior's density is an estimate"
+        yield "             the log-density of the prior is an estimate"
     split = f"rate {score.rate.nats:.2f} + distortion {score.distortion.nats:.2f} nats"
     yield f"-ELBO        {_both(score.elbo)} = {split}"
     real = {g: n for g, n in score.active_units.items() if g not in score.perplexity}
@@ -30,7 +30,7 @@ def _likelihood_lines(score: Likelihood) -> Iterator[str]:
 
 
 def scores_lines(scores: Scores) -> list[str]:
-    """The scores in words, one a line."""
+    """Describe the scores, one per line."""
     bits, histogram = scores.likelihood.nll.bits_per_dim, scores.histogram_bits_per_dim
     lines = [*_likelihood_lines(scores.likelihood)]
     side = f"{1 - bits / histogram:.1%} below" if bits < histogram else f"{bits / histogram - 1:.1%} above"
@@ -43,14 +43,14 @@ def scores_lines(scores: Scores) -> list[str]:
             f"KID {fid.kid:.5f}{error} ({fid.extractor} features, {fid.reference})"
         )
         if fid.few_images:
-            lines.append(f"             N is at most the {fid.features} features: this FID is far too large")
+            lines.append(f"             this FID is far too large: it needs more than {fid.features} images")
     else:
         lines.append(f"FID          missing: {fid.why}")
     return lines
 
 
 def summary(record: Record, folder: RunFolder) -> str:
-    """Scores, cost, where everything is, and what to do next."""
+    """Describe the scores, the cost, the files of a run, and the next command."""
     spent, pictures = record.budget, (folder.samples, folder.reconstructions)
     lines = [f"composition  {record.composition}", f"data         {record.data.spec}, seed {record.seed}"]
     if record.data.binarisation:
@@ -59,16 +59,16 @@ def summary(record: Record, folder: RunFolder) -> str:
     if fit := record.fit:
         lines.append(
             f"prior        fitted afterwards: {fit.steps} steps, {fit.images} images in {fit.seconds:.1f} s"
-            + (", ended by patience" if fit.stopped == "patience" else "")
+            + (", stopped early by patience" if fit.stopped == "patience" else "")
         )
     if record.base:
-        how = "the rest is that of" if record.base.frozen else "started from"
+        how = "everything but the prior is frozen at" if record.base.frozen else "training started from"
         lines.append(f"base         {how} the weights {record.base.weights_sha256[:12]}")
     lines += [
         f"training     {spent.steps} steps, {spent.images} images in {spent.train_seconds:.1f} s "
         f"({spent.images_per_second:.0f}/s), {spent.parameters} parameters",
         f"record       {folder.record}",
-        f"pictures     {'  '.join(str(each) for each in pictures if each.exists()) or 'none'}",
+        f"pictures     {'  '.join(str(path) for path in pictures if path.exists()) or 'none'}",
         f"leaderboard  vaebench submit {folder.path} && vaebench leaderboard",
     ]
     return "\n".join(lines)

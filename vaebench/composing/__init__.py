@@ -1,1 +1,1 @@
-"""From the text or the classes of a composition to a checked, wired model."""
+"""Composing: from the text or the classes of a composition to a checked model."""

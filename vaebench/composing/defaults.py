@@ -1,4 +1,4 @@
-"""What a slot that is left open gets: a part that fits the named ones and the data."""
+"""Defaults for the slots that a composition leaves open: components that fit the named ones and the data."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,25 +11,27 @@ _USUAL = {"enc": "resnet", "latent": "topdown", "prior": "normal", "obj": "elbo"
 
 
 def lacking(needs: Tags, offers: Tags) -> list[str]:
-    """The needs, words or ``a|b``, that are not offered."""
+    """Return the needs (words, or ``a|b`` for either) that are not offered."""
     return sorted(need for need in needs if offers.isdisjoint(need.split("|")))
 
 
 def filled(named: Mapping[str, str], image: ImageShape, registry: Registry) -> dict[str, str]:
-    """A name for every slot: of what the named parts suggest, the usual part, the other built-in ones and
-    those of other packages, the first that fit together; where nothing does, the first of each, whose refusal
-    says why.
+    """Return a component name for every slot; the open slots get the first components that fit together.
 
-    A package that is installed beside changes no default that the built-in parts give: where it offers a part
-    of the same name, the name is refused as one that was written.
+    The candidates for a slot are tried in this order: what the named components suggest, the usual default,
+    the other built-in components, and those of other packages. If no combination fits, each open slot gets
+    its first candidate, and the check of the composition then says why they do not fit.
 
-    Raises UsageError for a name that is not registered, or that is offered twice; VaebenchError where a part
-    that is suggested cannot be loaded.
+    Installing another package changes no default that the built-in components give. If the package offers a
+    component with the name of a default, that name is ambiguous and is refused.
+
+    :raises UsageError: for a name that is not registered, or that several packages offer
+    :raises VaebenchError: where a suggested component cannot be loaded
     """
     parts = {slot: registry.resolve(SLOTS[slot], name) for slot, name in named.items()}
     order = [slot for slot in SLOTS if slot not in named]
-    found = _complete(dict(named), parts, order, image, registry)
-    whole = dict(named) if found is None else found
+    fitting = _complete(dict(named), parts, order, image, registry)
+    whole = dict(named) if fitting is None else fitting
     for slot in order:
         if slot not in whole:
             whole[slot] = next(_candidates(slot, whole, parts, image, registry)).entry.name
@@ -51,7 +53,7 @@ def _complete(
         name = candidate.entry.name
         try:
             part = registry.target(candidate)
-        except VaebenchError:  # a broken plugin's, which nobody asked for
+        except VaebenchError:  # a broken plugin that was not requested
             if name in first:
                 raise
             continue
@@ -64,11 +66,14 @@ def _complete(
 
 
 def _certain(slot: str, name: str, registry: Registry) -> None:
-    """UsageError where a default is not on offer, or is by several packages."""
+    """Refuse a default that no package, or more than one, offers.
+
+    :raises UsageError: in that case
+    """
     try:
         registry.get(SLOTS[slot], name)
     except UsageError as error:
-        raise UsageError(f"{slot} is left open, and its default is not certain: {error}") from None
+        raise UsageError(f"{slot} is left open, and its default is ambiguous: {error}") from None
 
 
 def _candidates(
@@ -78,17 +83,17 @@ def _candidates(
     image: ImageShape,
     registry: Registry,
 ) -> Iterator[Registered]:
-    there = registry.entries(SLOTS[slot])
-    own = [each for each in there if each.package == OWN]
+    every = registry.entries(SLOTS[slot])
+    builtin = [candidate for candidate in every if candidate.package == OWN]
     yielded: list[Registered] = []
     for name in _first(slot, names, parts, image):
-        offers = [each for each in own if each.entry.name == name]
-        offers = offers or [each for each in there if each.entry.name == name]
+        offers = [candidate for candidate in builtin if candidate.entry.name == name]
+        offers = offers or [candidate for candidate in every if candidate.entry.name == name]
         if not offers and name in _suggested(slot, parts):
             _certain(slot, name, registry)
         yielded += offers
         yield from offers
-    yield from (each for each in (*own, *there) if each not in yielded)
+    yield from (candidate for candidate in (*builtin, *every) if candidate not in yielded)
 
 
 def _first(
@@ -98,7 +103,7 @@ def _first(
 
 
 def _suggested(slot: str, parts: Mapping[str, type[Part]]) -> list[str]:
-    """What the named parts suggest."""
+    """Return the names that the named components suggest for a slot."""
     return [part.suggests[slot] for part in parts.values() if slot in part.suggests]
 
 

@@ -1,4 +1,4 @@
-"""What a part can be told: its keyword-only arguments, read from their annotations; text <-> value."""
+"""The parameters of a component: its keyword-only arguments, read from annotations; text <-> value."""
 
 import inspect
 import math
@@ -25,20 +25,20 @@ REQUIRED: Final = _Required.REQUIRED
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One keyword-only argument: its annotation, its default or ``REQUIRED``, and both in words."""
+    """One keyword-only argument: its annotation, its default or ``REQUIRED``, and a description."""
 
     name: str
     type: Any
     default: Any
     meaning: str
     accepts: str
-    """What can be given, as a phrase: ``"an integer >= 1, or none"``."""
+    """The allowed values as a phrase, such as ``"an integer >= 1, or none"``."""
 
 
 def text(value: str | bool | int | float | None) -> str:
-    """The canonical text of a value: what ``convert`` reads back as the same value.
+    """Return the canonical text of a value, which ``convert`` reads back as the same value.
 
-    :raises TypeError: where the value is none of the types that a parameter can have
+    :raises TypeError: where the value has a type that no parameter can have
     """
     match value:
         case None:
@@ -51,13 +51,13 @@ def text(value: str | bool | int | float | None) -> str:
             return str(value)
         case float():
             return repr(value + 0.0)  # -0.0 equals 0.0, so both have one text
-    raise TypeError(f"{type(value).__name__} is not the type of a parameter")
+    raise TypeError(f"a parameter cannot have the type {type(value).__name__}")
 
 
 def parameters_of(target: Any) -> dict[str, Parameter]:
-    """The parameters of a class, a function or a ``msgspec.Struct``, in the order of their declaration.
+    """Return the parameters of a class, a function or a ``msgspec.Struct``, in the order of declaration.
 
-    :raises VaebenchError: where an annotation or a default is not as ``vaebench.hookspecs`` asks
+    :raises VaebenchError: where an annotation or a default breaks the rules of ``vaebench.hookspecs``
     """
     where = getattr(target, "__qualname__", None) or one_line(repr(target))
     # The hints of a Struct are its class's; its constructor has none.
@@ -77,14 +77,14 @@ def parameters_of(target: Any) -> dict[str, Parameter]:
 def convert(
     label: str, parameters: Mapping[str, Parameter], given: Mapping[str, Any], part: str = ""
 ) -> dict[str, Any]:
-    """The values given, typed and checked, in the order of the parameters; defaults are not filled in.
+    """Return the given values, typed and checked, in the order of the parameters; defaults are not filled in.
 
-    A typed value is read as its text is, so that a command line and a TOML file mean the same: 1 is a float,
-    1.0 and true are no integers, and ``none`` is None.
+    A typed value is read like its text, so that a command line and a TOML file mean the same: 1 is accepted
+    as a float, 1.0 and true are not integers, and ``none`` is None.
 
     :param label: where the values were given (``"enc"``), for messages; may be empty
-    :param part: the name of the part, for messages
-    :raises UsageError: for an unknown name, a value that does not fit, and a required one that is missing
+    :param part: the name of the component, for messages
+    :raises UsageError: for an unknown name, a value that does not fit, or a missing required value
     """
     prefix = f"{label}." if label else ""
     for name in given:
@@ -102,16 +102,16 @@ def convert(
 
 def _convert(prefix: str, parameter: Parameter, value: Any) -> Any:
     try:
-        return _Told.by(parameter.type).read(text(value))
+        return _Annotation.of(parameter.type).read(text(value))
     except (ValueError, TypeError):
         shown = one_line(value)
         raise UsageError(f"{prefix}{parameter.name}={shown}: {parameter.accepts} is expected") from None
 
 
 def _unknown(name: str, parameters: Mapping[str, Parameter], part: str) -> str:
-    has = ", ".join(parameters) or "none"
-    said = f"{part} has no such parameter; it has" if part else "there is no such parameter; there are"
-    return f"{said} {has}{nearest(name, parameters)}"
+    names = ", ".join(parameters) or "none"
+    problem = f"{part} has no such parameter" if part else "there is no such parameter"
+    return f"{problem}; parameters are {names}{nearest(name, parameters)}"
 
 
 def _is_struct(target: Any) -> bool:
@@ -119,25 +119,26 @@ def _is_struct(target: Any) -> bool:
 
 
 def _parameter(where: str, argument: inspect.Parameter, hint: Any) -> Parameter:
-    """Read one argument, and hold its default to its own range."""
+    """Read one argument, and check that its default is in its own range."""
     try:
-        told = _Told.by(hint)
+        annotation = _Annotation.of(hint)
     except TypeError as error:
         raise VaebenchError(f"parameter {argument.name} of {where}: {one_line(error)}") from error
     default: Any = REQUIRED
     if argument.default is not argument.empty:
         with suppress(ValueError, TypeError):
-            default = told.read(text(argument.default))
+            default = annotation.read(text(argument.default))
         if default != argument.default:
             shown = one_line(repr(argument.default))
             raise VaebenchError(
-                f"parameter {argument.name} of {where} has the default {shown}: {told.accepts} is expected"
+                f"parameter {argument.name} of {where} has the default {shown}: "
+                f"{annotation.accepts} is expected"
             )
-    return Parameter(argument.name, hint, default, told.meaning, told.accepts)
+    return Parameter(argument.name, hint, default, annotation.meaning, annotation.accepts)
 
 
 _READERS: Mapping[Any, Callable[[str], Any]] = {
-    bool: lambda said: {"false": False, "true": True}[said.casefold()],
+    bool: lambda word: {"false": False, "true": True}[word.casefold()],
     int: int,
     float: float,
     str: str,
@@ -156,8 +157,8 @@ _LIMITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What an annotation tells: ``Annotated`` and ``| None``, in either order, around one type."""
+class _Annotation:
+    """An annotation taken apart: ``Annotated`` and ``| None``, in either order, around one type."""
 
     hint: Any
     base: Any
@@ -167,10 +168,10 @@ class _Told:
     """A ``Literal``'s values by their text; empty for other types."""
 
     @classmethod
-    def by(cls, hint: Any) -> "_Told":
+    def of(cls, hint: Any) -> "_Annotation":
         """Take an annotation apart.
 
-        :raises TypeError: where it is none of the types of a parameter, or has limits that msgspec refuses
+        :raises TypeError: where a parameter cannot have this type, or msgspec refuses the limits
         """
         base: Any = hint
         optional = False
@@ -208,17 +209,17 @@ class _Told:
     def meaning(self) -> str:
         return next((meta.description for meta in self.metas if meta.description), "")
 
-    def read(self, said: str) -> Any:
-        """The value that a text means.
+    def read(self, word: str) -> Any:
+        """Return the value that a text means.
 
         :raises ValueError: where the text is not of the type or outside its range
         """
-        if self.optional and said.casefold() == "none":
+        if self.optional and word.casefold() == "none":
             return None
         try:
-            value = self.choices[said] if self.choices else _READERS[self.base](said)
+            value = self.choices[word] if self.choices else _READERS[self.base](word)
         except KeyError:
-            raise ValueError(said) from None
+            raise ValueError(word) from None
         if self.base is float and not math.isfinite(value):
-            raise ValueError(said)
+            raise ValueError(word)
         return msgspec.convert(value, self.hint)  # its ValidationError is a ValueError

@@ -1,4 +1,4 @@
-"""Spec -> a checked composition -> a wired model; every mismatch is said before a tensor is made."""
+"""Spec -> checked composition -> model; every mismatch is reported before a tensor is made."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from vaebench.settings import Training
 
 @dataclass(frozen=True)
 class Chosen:
-    """The part in a slot: what it is, where it comes from, and all its parameters, typed."""
+    """The component in a slot: its class, its registry entry, and all its parameters, typed."""
 
     registered: Registered
     part: type[Part]
     parameters: Mapping[str, Any]
 
     def made(self, slot: Slot, given: tuple[Any, ...]) -> Any:
-        """The part of a slot.
+        """Build the component for a slot.
 
         :param given: positional arguments of the constructor
-        :raises UsageError: where its constructor refuses what it is given
+        :raises UsageError: where the constructor refuses its arguments
         """
         try:
             return self.part(*given, **self.parameters)
@@ -37,18 +37,18 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Composition:
-    """Six parts that fit each other and the data; ``spec`` is its canonical text."""
+    """Components, one per slot, that fit each other and the data; ``spec`` is the canonical text."""
 
     spec: Spec
     chosen: Mapping[str, Chosen]
     image: ImageShape
     stand_in: Chosen | None = None
-    """What rules the latents while the rest trains, where the prior is fitted after it."""
+    """The prior that is used while the rest trains, where the composition's prior is fitted afterwards."""
 
     def build(self, training: Training | None = None) -> Vae:
-        """The wired model, its initial weights drawn from torch's generator.
+        """Build the model; its initial weights are drawn from torch's global generator.
 
-        :raises UsageError: where a constructor refuses what it is given
+        :raises UsageError: where a constructor refuses its arguments
         """
         training = training or Training()
         model = wire(
@@ -63,7 +63,7 @@ class Composition:
         return model
 
     def build_stand_in(self, model: Vae) -> Prior | None:
-        """What takes the prior's place while the rest trains; None where the prior learns with the rest."""
+        """Build the prior that is used while the rest trains; None where the prior trains with the rest."""
         if self.stand_in is None:
             return None
         (slot,) = (slot for slot in TABLE if slot.name == "prior")
@@ -81,7 +81,7 @@ def wire(
     shift: float | None = None,
     scale: float | None = None,
 ) -> Vae:
-    """The model whose parts ``make`` builds, slot by slot, each given what was built before it."""
+    """Build a model from the components that ``make`` builds slot by slot, each from those built before."""
     parts: dict[str, Any] = {}
     for slot in TABLE:
         parts[slot.name] = make(slot, slot.given(parts, image))
@@ -89,21 +89,22 @@ def wire(
 
 
 def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
-    """Fill in what the spec leaves open, convert and check all parameters, and check every pair.
+    """Fill in the open slots of a spec, convert and check all parameters, and check every pair.
 
-    Raises UsageError: an unknown parameter, a bad value, or parts that do not fit each other or the data.
+    :raises UsageError: for an unknown parameter, a bad value, or components that do not fit each other or the
+        data
     """
     named = filled({s: c.name for s, c in spec.choices.items() if c.name}, image, registry)
     parts: dict[str, type[Part]] = {s: registry.resolve(SLOTS[s], n) for s, n in named.items()}
     choices: dict[str, Choice] = {}
     chosen: dict[str, Chosen] = {}
     for slot, kind in SLOTS.items():
-        known = parameters_of(parts[slot])
+        parameters = parameters_of(parts[slot])
         given = spec.choices[slot].parameters if slot in spec.choices else {}
-        values = convert(slot, known, given, named[slot])
-        changed = {name: text(v) for name, v in values.items() if v != known[name].default}
+        values = convert(slot, parameters, given, named[slot])
+        changed = {name: text(v) for name, v in values.items() if v != parameters[name].default}
         choices[slot] = Choice(named[slot], changed)
-        chosen[slot] = Chosen(registry.get(kind, named[slot]), parts[slot], _filled(known, values))
+        chosen[slot] = Chosen(registry.get(kind, named[slot]), parts[slot], _filled(parameters, values))
     check_fit(parts, named, image, registry)
     return Composition(Spec(choices), chosen, image, _stand_in(parts, named, image, registry))
 
@@ -119,14 +120,17 @@ def _stand_in(
     return Chosen(registry.get("prior", prior.stand_in), part, _filled(parameters_of(part), {}))
 
 
-def _filled(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values.get(name, parameter.default) for name, parameter in known.items()}
+def _filled(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values.get(name, parameter.default) for name, parameter in parameters.items()}
 
 
 def check_fit(
     parts: Mapping[str, type[Part]], names: Mapping[str, str], image: ImageShape, registry: Registry
 ) -> None:
-    """Every part's needs are met by what sits in the slot it names, or by the data; else UsageError."""
+    """Check that the needs of every component are met by the components and the data that it names.
+
+    :raises UsageError: for the first need that is not met
+    """
     for slot, part in parts.items():
         for other, needs in part.needs.items():
             offers = image.tags if other == "data" else parts[other].offers
@@ -135,37 +139,40 @@ def check_fit(
                 continue
             words = " and ".join(word.replace("|", " or ") for word in missing)
             if other == "data":
-                has = ", ".join(sorted(image.tags))
-                raise UsageError(f"{slot}={names[slot]} needs {words} data; these are {has}")
-            there = _loadable(registry, SLOTS[other])
-            fitting = [name for name, offer in there.items() if not lacking(needs, offer.offers)]
+                tags = ", ".join(sorted(image.tags))
+                raise UsageError(f"{slot}={names[slot]} needs {words} data; these are {tags}")
+            candidates = _loadable(registry, SLOTS[other])
+            fitting = [name for name, part in candidates.items() if not lacking(needs, part.offers)]
             raise UsageError(
-                f"{slot}={names[slot]} does not fit {other}={names[other]}: it needs {words} there; "
-                f"what offers that: {', '.join(fitting) or 'nothing installed'}"
+                f"{slot}={names[slot]} does not fit {other}={names[other]}: it needs {words}; "
+                f"choices for {other} that offer that: {', '.join(fitting) or 'none is installed'}"
             )
 
 
 def companions(registry: Registry, part: type[Part]) -> dict[str, list[str]]:
-    """Slot -> the names there that this part can stand beside, where either side is choosy."""
+    """Return the components of other slots that fit this one: slot -> names.
+
+    Slots in which neither side has needs are left out, because everything fits there.
+    """
     own = next((s for s, kind in SLOTS.items() if part in _loadable(registry, kind).values()), None)
-    found: dict[str, list[str]] = {}
+    fitting: dict[str, list[str]] = {}
     for slot, kind in SLOTS.items():
         others = _loadable(registry, kind)
-        choosy = slot in part.needs or any(own in other.needs for other in others.values())
-        if slot != own and choosy:
-            found[slot] = [
+        has_needs = slot in part.needs or any(own in other.needs for other in others.values())
+        if slot != own and has_needs:
+            fitting[slot] = [
                 name
                 for name, other in others.items()
                 if not lacking(part.needs.get(slot, frozenset()), other.offers)
                 and not lacking(other.needs.get(own or "", frozenset()), part.offers)
             ]
     if "data" in part.needs:
-        found["data"] = [" and ".join(sorted(part.needs["data"])).replace("|", " or ")]
-    return found
+        fitting["data"] = [" and ".join(sorted(part.needs["data"])).replace("|", " or ")]
+    return fitting
 
 
 def _loadable(registry: Registry, kind: str) -> dict[str, type[Part]]:
-    """The parts of a kind by name; those that cannot be loaded are left out."""
+    """Return the components of a kind by name, without those that cannot be loaded."""
     parts: dict[str, type[Part]] = {}
     for name in registry.names(kind):
         try:

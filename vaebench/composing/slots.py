@@ -1,7 +1,7 @@
-"""The slots of a composition: the one table from which everything that goes by slot is made.
+"""The slots of a composition, in one table that all code about slots uses.
 
-A slot's part is built from what was built before it. To add a slot, add a line here, its kind to
-``vaebench.hookspecs``, its base class to ``vaebench.contracts``, and its place to ``vaebench.model.Vae``.
+A slot's component is built from the components built before it. To add a slot, add a line here, its kind to
+``vaebench.hookspecs``, its base class to ``vaebench.contracts``, and its use to ``vaebench.model.Vae``.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ class Slot:
     """One slot of a composition."""
 
     name: str
-    """What stands before ``=`` in the text of a composition."""
+    """The name before ``=`` in the text of a composition."""
     kind: str
-    """The kind of component that it takes, and the parameter of the model that receives the part."""
+    """The kind of its component, and the name of the model's parameter that receives the component."""
     given: Callable[[Mapping[str, Any], Any], tuple[Any, ...]]
-    """The parts built before (by slot) and the image's shape -> positional arguments of the constructor."""
+    """Components built before (by slot) and image shape -> positional arguments of the constructor."""
     plain: tuple[str, ...]
-    """The simplest built-in components, which stand around a part whose laws are tried."""
+    """The simplest built-in components, which complete the model when another component is checked."""
 
 
 TABLE: Final = (
@@ -34,4 +34,4 @@ TABLE: Final = (
 )
 
 SLOTS: Final[Mapping[str, str]] = MappingProxyType({slot.name: slot.kind for slot in TABLE})
-"""Each slot, in canonical order, and the kind of component that it takes."""
+"""Slot -> kind of its component, in canonical order."""

@@ -1,13 +1,13 @@
-"""A hash of the code that a part runs, read from its files; nothing is imported.
+"""A hash of the code that a component runs, read from its files without importing them.
 
-It covers the part's own module and whatever that imports of its own package, however indirectly, but not the
-interface that all parts share: the modules of ``vaebench.hookspecs.SHARED``, which the version tells of.
+The hash covers the component's module and everything that it imports from its own package, directly or
+indirectly. It does not cover the interface that all components share, the modules of
+``vaebench.hookspecs.SHARED``, which are identified by the package version.
 
-What counts is the program that the files hold, as its syntax tree, so that the hash changes where numbers
-could. These do not count: formatting; comments and docstrings; the order of imports; what only a type checker
-reads (``if TYPE_CHECKING``, the type that a function returns); the words of an error and of
-``Meta(description=...)``; and where a module of the own package or of the interface lies, as long as what it
-defines keeps its name.
+The hash is taken of the syntax tree, so that it changes when results could change. It ignores formatting;
+comments and docstrings; the order of imports; what only a type checker reads (``if TYPE_CHECKING``, return
+types); the text of errors and of ``Meta(description=...)``; and the location of a module of the own package
+or of the interface, as long as its definitions keep their names.
 """
 
 import ast
@@ -36,17 +36,20 @@ class _Source:
     tree: ast.Module
 
     def imports(self) -> Collection[str]:
-        """Names of all that it may import, inside functions too; ``a.b`` for ``from a import b`` too."""
-        found = set()
+        """Return the names of all modules that it may import.
+
+        Imports inside functions count too, and ``a.b`` counts for ``from a import b``.
+        """
+        names = set()
         for node in ast.walk(self.tree):
             for base, name, _ in _imported(node, self.package):
-                found |= {base, f"{base}.{name}"} if name else {base}
-        return found
+                names |= {base, f"{base}.{name}"} if name else {base}
+        return names
 
 
 @cache
 def source_sha256(target: str) -> str | None:
-    """SHA-256 of the code behind an entry's target ``module:attribute``; None where it cannot be read."""
+    """Return the SHA-256 of the code of a target ``module:attribute``; None where it cannot be read."""
     module = target.partition(":")[0]
     try:
         sources = reached(module)
@@ -56,16 +59,16 @@ def source_sha256(target: str) -> str | None:
         own = {name: _sha256(_shape(source.tree, source.package, root)) for name, source in sources.items()}
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None
-    # A module is known by its program and the programs that it imports, not by its name.
+    # A module counts by its program and the programs that it imports, not by its name.
     linked = {
-        name: _sha256([own[name], sorted(own[each] for each in source.imports() if each in own)])
+        name: _sha256([own[name], sorted(own[module] for module in source.imports() if module in own)])
         for name, source in sources.items()
     }
     return _sha256([linked.pop(module), sorted(linked.values())])
 
 
 def reached(module: str) -> Mapping[str, _Source]:
-    """A module and all of its own package that it imports, by name, but for the shared interface.
+    """Return a module and the modules of its package that it imports, by name, without the shared interface.
 
     :raises OSError, SyntaxError, ValueError: where one of them cannot be read
     """
@@ -81,20 +84,20 @@ def reached(module: str) -> Mapping[str, _Source]:
         tree = _Bare().visit(ast.parse(path.read_bytes()))
         sources[name] = _Source(name, package, tree)
         pending += [
-            each
-            for each in sources[name].imports()
-            if each.partition(".")[0] == root and not _of_interface(each)
+            imported
+            for imported in sources[name].imports()
+            if imported.partition(".")[0] == root and not _of_interface(imported)
         ]
     return sources
 
 
 def _of_interface(name: str) -> bool:
-    """Whether a module is of the interface; a package stands for all that it holds, vaebench for itself."""
+    """Whether a module belongs to the interface; a package includes its modules, vaebench only itself."""
     return name == _OWN or any(name == shared or name.startswith(f"{shared}.") for shared in SHARED)
 
 
 def _file(module: str) -> Path | None:
-    """A module's source file; packages on the way to it are not run."""
+    """Return a module's source file, without importing its parent packages."""
     root, *inner = module.split(".")
     try:
         spec = find_spec(root)
@@ -113,7 +116,7 @@ def _file(module: str) -> Path | None:
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str, str]]:
-    """What an import statement imports: module, name in it, name here; empty where there is none."""
+    """Yield what an import statement imports: module, name in it, local name; an empty text for none."""
     if isinstance(node, ast.Import):
         yield from ((alias.name, "", alias.asname or "") for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -123,14 +126,14 @@ def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str, str]]:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes out of a program what cannot change a number."""
+    """Removes from a program what cannot change a result."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop docstrings, and dots in place of a body."""
+        """Drop docstrings and ``...``."""
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
     def visit_Pass(self, node: ast.Pass) -> None:
-        """Drop what does nothing."""
+        """Drop ``pass``."""
 
     def visit_If(self, node: ast.If) -> Any:
         """Drop what only a type checker reads."""
@@ -149,32 +152,32 @@ class _Bare(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """Drop an error's words."""
+        """Drop the text of an error."""
         if isinstance(node.exc, ast.Call):
             node.exc = node.exc.func
         return self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        """Drop an assertion's words."""
+        """Drop the text of an assertion."""
         node.msg = None
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Drop what a parameter means in words."""
+        """Drop the description of a parameter."""
         if (
             node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         ) == "Meta":
-            node.keywords = [each for each in node.keywords if each.arg != "description"]
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
         return self.generic_visit(node)
 
 
 def _shape(value: Any, package: str, root: str) -> Any:
-    """A syntax tree as nested lists, the same for every Python that can read it."""
+    """Convert a syntax tree to nested lists, which are the same for every version of Python."""
     if isinstance(value, ast.Constant):
         return ["Constant", type(value.value).__name__, repr(value.value)]
     if isinstance(value, ast.AST):
         fields = ((name, _shape(inner, package, root)) for name, inner in ast.iter_fields(value))
-        # A field that is empty is left out, as it is where Python does not know it yet.
+        # Empty fields are left out, because older versions of Python lack some of them.
         return [type(value).__name__, *([name, inner] for name, inner in fields if inner not in (None, []))]
     if isinstance(value, list):
         return list(_statements(value, package, root))
@@ -182,13 +185,13 @@ def _shape(value: Any, package: str, root: str) -> Any:
 
 
 def _statements(nodes: list[Any], package: str, root: str) -> Iterator[Any]:
-    """The shapes of a list of nodes; imports one after another are a set."""
+    """Convert a list of nodes; the order of consecutive imports does not count."""
     for imports, run in groupby(nodes, lambda node: isinstance(node, ast.Import | ast.ImportFrom)):
         if not imports:
             yield from (_shape(node, package, root) for node in run)
             continue
         names = {
-            # Of what is its own, or shared, only what it is called counts, not where it lies.
+            # For modules of the own package or the interface only names count, not locations.
             ("" if base.partition(".")[0] == root or _of_interface(base) else base, name, here)
             for node in run
             for base, name, here in _imported(node, package)
@@ -201,10 +204,13 @@ def _sha256(shape: Any) -> str:
 
 
 def installed(registry: Registry) -> dict[tuple[str, str, str], str]:
-    """Slot, name and package of every installed part -> the hash of its code, where that can be read."""
+    """Return the code hashes of all installed components: (slot, name, package) -> hash.
+
+    Components whose code cannot be read are left out.
+    """
     hashes = {
-        (slot, each.entry.name, each.package): source_sha256(each.entry.target)
+        (slot, registered.entry.name, registered.package): source_sha256(registered.entry.target)
         for slot, kind in SLOTS.items()
-        for each in registry.entries(kind)
+        for registered in registry.entries(kind)
     }
     return {part: code for part, code in hashes.items() if code is not None}

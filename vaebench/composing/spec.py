@@ -1,8 +1,8 @@
-"""Which parts, and what they are told: text <-> frozen ``Spec``; the canonical text is its identity.
+"""The specification of a composition: its components and their parameters; text <-> frozen ``Spec``.
 
-A composition is ``slot=name`` and ``slot.parameter=value``, separated by commas, in any order. A piece
-without ``=`` continues the value before it: ``latent.blocks=1x1,4m1,4x2``. Values are text until a part reads
-them.
+A composition is written ``slot=name`` and ``slot.parameter=value``, separated by commas, in any order. A
+piece without ``=`` continues the value before it: ``latent.blocks=1x1,4m1,4x2``. Values are text until a
+component reads them. The canonical text of a spec is its identity.
 """
 
 import re
@@ -30,7 +30,7 @@ def _frozen(parameters: Mapping[str, Any]) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Choice:
-    """The part named for a slot (None: the default one) and its parameters, held as text, sorted by name."""
+    """The name of a slot's component (None: the default) and its parameters as text, sorted by name."""
 
     name: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -49,9 +49,9 @@ class Choice:
 class Spec:
     """A composition: the choice for each slot that is not left open, in the order of ``SLOTS``.
 
-    ``str`` is the canonical text: ``parse(str(spec)) == spec``.
+    ``str`` returns the canonical text: ``parse(str(spec)) == spec``.
 
-    :raises UsageError: where a name, a parameter or a value cannot be said in text
+    :raises UsageError: where a name, a parameter or a value cannot be written as text
     """
 
     choices: Mapping[str, Choice]
@@ -62,7 +62,7 @@ class Spec:
         for slot in self.choices:
             if slot not in SLOTS:
                 raise UsageError(_no_slot(slot))
-        choices = {slot: _said(slot, self.choices[slot]) for slot in SLOTS if slot in self.choices}
+        choices = {slot: _checked(slot, self.choices[slot]) for slot in SLOTS if slot in self.choices}
         object.__setattr__(self, "choices", MappingProxyType(choices))
 
     def __hash__(self) -> int:
@@ -79,22 +79,22 @@ class Spec:
         return ",".join(pieces)
 
 
-def parse(said: str) -> Spec:
+def parse(compose: str) -> Spec:
     """Read the text of a composition.
 
-    :raises UsageError: in one line, with the piece that is wrong and what is nearest to it
+    :raises UsageError: with the piece that is wrong and the most similar valid one
     """
-    if not said.strip():
+    if not compose.strip():
         raise UsageError(f"the composition is empty: {_SOME}")
     pairs: list[tuple[str, str]] = []
-    for piece in _printable(said).split(","):
+    for piece in _printable(compose).split(","):
         key, equals, value = (part.strip() for part in piece.partition("="))
         if equals and value:
             pairs.append((key, value))
         elif equals:
             raise UsageError(f"{one_line(key)}=: a value is missing")
         elif not key:
-            raise UsageError(f"{one_line(said)}: there is an empty piece; {_SOME}")
+            raise UsageError(f"{one_line(compose)}: a piece between commas is empty; {_SOME}")
         elif pairs and "." in pairs[-1][0]:
             pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{key}")
         else:
@@ -110,10 +110,10 @@ def from_table(table: Mapping[str, Any]) -> Spec:
     if not isinstance(table, Mapping):
         raise UsageError(f"{one_line(table)}: a table of slots is expected")
     pairs = []
-    for key, said in table.items():
-        if said == {}:
+    for key, choice in table.items():
+        if choice == {}:
             raise UsageError(f"{one_line(key)}: a name or a parameter is expected")
-        for name, value in said.items() if isinstance(said, Mapping) else (("name", said),):
+        for name, value in choice.items() if isinstance(choice, Mapping) else (("name", choice),):
             label = key if name == "name" else f"{key}.{name}"
             if not isinstance(value, str | int | float):
                 raise UsageError(
@@ -124,9 +124,9 @@ def from_table(table: Mapping[str, Any]) -> Spec:
 
 
 def check_names(spec: Spec, registry: Registry) -> None:
-    """Every part that is named is on offer.
+    """Check that every named component is registered.
 
-    :raises UsageError: for the first that is not, with the nearest name
+    :raises UsageError: for the first one that is not, with the most similar name
     """
     for slot, choice in spec.choices.items():
         if choice.name is not None:
@@ -134,48 +134,50 @@ def check_names(spec: Spec, registry: Registry) -> None:
 
 
 def _gather(pairs: Iterable[tuple[str, str]]) -> Spec:
-    """A spec from ``slot`` or ``slot.parameter`` and value, each said once."""
-    said: dict[tuple[str, str | None], str] = {}
+    """Make a spec from pairs of ``slot`` or ``slot.parameter`` and value, each given once."""
+    values: dict[tuple[str, str | None], str] = {}
     for key, value in pairs:
         slot, dot, parameter = (part.strip() for part in key.partition("."))
         if slot not in _SYNONYMS:
             raise UsageError(_no_slot(slot))
         place = _SYNONYMS[slot], parameter if dot else None
-        if place in said:
-            raise UsageError(f"{one_line(key)} is given twice: {one_line(said[place])} and {one_line(value)}")
-        said[place] = value
+        if place in values:
+            raise UsageError(
+                f"{one_line(key)} is given twice: {one_line(values[place])} and {one_line(value)}"
+            )
+        values[place] = value
     return Spec(
         {
             slot: Choice(
-                said.get((slot, None)),
-                {p: value for (s, p), value in said.items() if s == slot and p is not None},
+                values.get((slot, None)),
+                {p: value for (s, p), value in values.items() if s == slot and p is not None},
             )
-            for slot in dict.fromkeys(slot for slot, _ in said)
+            for slot in dict.fromkeys(slot for slot, _ in values)
         }
     )
 
 
-def _printable(said: str) -> str:
-    if CONTROL.search(said):
-        raise UsageError(f"{one_line(said)}: control characters and line ends are not allowed")
-    return said
+def _printable(value: str) -> str:
+    if CONTROL.search(value):
+        raise UsageError(f"{one_line(value)}: control characters and line ends are not allowed")
+    return value
 
 
 def _no_slot(slot: str) -> str:
     slots = ", ".join(SLOTS)
-    return (
-        f"there is no slot {one_line(slot) or 'without a name'}; there are {slots}{nearest(slot, _SYNONYMS)}"
-    )
+    if not slot:
+        return f"the name of a slot is missing; slots are {slots}"
+    return f"there is no slot {one_line(slot)}; slots are {slots}{nearest(slot, _SYNONYMS)}"
 
 
 def _bare(word: str) -> str:
-    """What to say of a word that stands alone: where it belongs, if it is the name of a part."""
-    registry = load()
-    places = [f"{slot}={word}" for slot, kind in SLOTS.items() if word in registry.names(kind)]
+    """Describe a word without ``=``: the slots where it belongs if it names a component."""
+    components = load()
+    places = [f"{slot}={word}" for slot, kind in SLOTS.items() if word in components.names(kind)]
     if places:
-        return f"{word} stands alone: write {' or '.join(places)}"
-    names = {name for kind in SLOTS.values() for name in registry.names(kind)}
-    return f"{one_line(word)} stands alone: {_SOME}{nearest(word, sorted(names))}"
+        return f"{word} has no slot: write {' or '.join(places)}"
+    names = {name for kind in SLOTS.values() for name in components.names(kind)}
+    return f"{one_line(word)} has no slot: {_SOME}{nearest(word, sorted(names))}"
 
 
 def _checked_name(label: str, name: str) -> str:
@@ -195,8 +197,11 @@ def _checked_parameter(label: str, parameter: str) -> None:
         )
 
 
-def _said(slot: str, choice: Choice) -> Choice:
-    """The choice with its values as text would give them, or a refusal of what no text can say."""
+def _checked(slot: str, choice: Choice) -> Choice:
+    """Return the choice with its values in canonical form.
+
+    :raises UsageError: where a name, a parameter or a value cannot be written as text
+    """
     if choice.name is not None:
         _checked_name(f"{slot}=", choice.name)
     elif not choice.parameters:
@@ -206,14 +211,14 @@ def _said(slot: str, choice: Choice) -> Choice:
         label = f"{slot}.{one_line(parameter)}"
         _checked_parameter(label, parameter)
         if parameter == "name":
-            raise UsageError(f"{label}: the name of a part is written {slot}=name")
+            raise UsageError(f"{label}: the name of a component is written {slot}=name")
         pieces = [piece.strip() for piece in _printable(value).split(",")]
         if not all(pieces):
             raise UsageError(
                 f"{label}={one_line(value)}: a value, or a piece of it between commas, is missing"
             )
         if any("=" in piece for piece in pieces[1:]):
-            raise UsageError(f"{label}={one_line(value)}: in a value, no = may follow a comma")
+            raise UsageError(f"{label}={one_line(value)}: a value cannot contain = after a comma")
         parameters[parameter] = ",".join(pieces)
     return Choice(choice.name, parameters)
 
@@ -223,11 +228,11 @@ _NEXT = re.compile(r",\s*(?=[A-Za-z_][A-Za-z0-9_]*\s*=)")
 
 @dataclass(frozen=True)
 class DataSpec:
-    """A data set by name, what follows its colon (a path, say) or None, and its parameters as text.
+    """A data set: its name, its argument after the colon (such as a path) or None, and its parameters.
 
-    ``str`` is the canonical text: ``parse_data(str(spec)) == spec``.
+    ``str`` returns the canonical text: ``parse_data(str(spec)) == spec``.
 
-    :raises UsageError: where a name, a parameter or a value cannot be said in text
+    :raises UsageError: where a name, a parameter or a value cannot be written as text
     """
 
     name: str
@@ -240,8 +245,8 @@ class DataSpec:
             object.__setattr__(self, "argument", _data_value(f"{self.name}:", self.argument))
         for parameter in self.parameters:
             _checked_parameter(f"{self.name},{one_line(parameter)}", parameter)
-        said = {p: _data_value(f"{p}=", value) for p, value in _frozen(self.parameters).items()}
-        object.__setattr__(self, "parameters", MappingProxyType(said))
+        values = {p: _data_value(f"{p}=", value) for p, value in _frozen(self.parameters).items()}
+        object.__setattr__(self, "parameters", MappingProxyType(values))
 
     def __hash__(self) -> int:
         return hash((self.name, self.argument, tuple(self.parameters.items())))
@@ -254,16 +259,16 @@ class DataSpec:
         return ",".join([head, *(f"{name}={value}" for name, value in self.parameters.items())])
 
 
-def parse_data(said: str) -> DataSpec:
-    """Read ``name``, ``name:argument`` or either with ``,parameter=value`` behind it.
+def parse_data(data: str) -> DataSpec:
+    """Read ``name`` or ``name:argument``, either with ``,parameter=value`` after it.
 
-    The argument and each value reach to the next comma that precedes ``word=``.
+    The argument and each value end at the next comma that precedes ``word=``.
 
-    :raises UsageError: in one line
+    :raises UsageError: where the text is not of this form
     """
-    if not said.strip():
-        raise UsageError("no data are named: write name, name:argument or name,parameter=value")
-    head, *rest = _NEXT.split(_printable(said))
+    if not data.strip():
+        raise UsageError("the data set is missing: write name, name:argument or name,parameter=value")
+    head, *rest = _NEXT.split(_printable(data))
     name, colon, argument = head.partition(":")
     parameters: dict[str, str] = {}
     for piece in rest:
@@ -279,7 +284,7 @@ def parse_data(said: str) -> DataSpec:
 def _data_value(label: str, value: str) -> str:
     value = _printable(value).strip()
     if not value:
-        raise UsageError(f"{label} something is missing after it")
+        raise UsageError(f"{label} a value is missing")
     if _NEXT.search(value):
-        raise UsageError(f"{label}{one_line(value)}: in a value, no word= may follow a comma")
+        raise UsageError(f"{label}{one_line(value)}: a value cannot contain word= after a comma")
     return value

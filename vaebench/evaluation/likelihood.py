@@ -149,7 +149,7 @@ def score(
     rows: int,
     seed: int,
     tick: Callable[[int], None] | None = None,
-) -> records.Likelihood:
+) -> records.LikelihoodScore:
     """The likelihood part of a record: bounds over every image, rate and distortion, active units."""
     groups = model.latent.groups
     activity = [_Activity(group) for group in groups]
@@ -164,7 +164,7 @@ def score(
     b = bounds(model, images, samples, rows, seed, see, tick)
     dims = model.image.dims
     codes_only = all(group.codes is not None for group in groups)
-    return records.Likelihood(
+    return records.LikelihoodScore(
         images=len(images),
         bound="exact" if not groups else "two-part" if codes_only else "iwae",
         samples=samples,

@@ -13,7 +13,7 @@ from vaebench.face.composition import Slot, read
 from vaebench.face.origin import Origin, named, remember
 from vaebench.model import Vae
 from vaebench.registry import Registry
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.run import prepare
 from vaebench.training.checkpoint import weights_sha256
 
@@ -74,21 +74,21 @@ def planned(
     slots: "dict[str, Slot | None]",
     data: str | Dataset,
     registry: Registry,
-) -> tuple[Plan, Registry]:
+) -> tuple[Recipe, Registry]:
     """What is asked for, and a registry that knows its classes and its data."""
     composition, registry = read(spec, slots, registry)
     text, registry = named(data, registry)
-    return Plan(compose=composition, data=parse_data(text)), registry
+    return Recipe(compose=composition, data=parse_data(text)), registry
 
 
-def build(plan: Plan, registry: Registry, root: Path) -> Vae:
+def build(plan: Recipe, registry: Registry, root: Path) -> Vae:
     """The model of a plan, whose names, settings and fit are checked first."""
     plan.check_names(registry)
     assert plan.data is not None
     request = plan.request()
     canonical, dataset = load_data(plan.data, registry, root)
     composition, model = prepare.build(request.compose, request.training, request.seed, dataset, registry)
-    settled = Plan(composition.spec, canonical, request.seed, plan.settings)
+    settled = Recipe(composition.spec, canonical, request.seed, plan.settings)
     initial = weights_sha256(model.state_dict())
     remember(model, Origin(settled, registry, root, request.scoring, initial, read=dataset))
     return model

@@ -12,7 +12,7 @@ from vaebench.errors import UsageError
 from vaebench.face.unregistered import data_set
 from vaebench.model import Vae
 from vaebench.registry import Registry
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.run import trace
 from vaebench.run.folder import RunFolder
 from vaebench.settings import Scoring
@@ -22,7 +22,7 @@ from vaebench.settings import Scoring
 class Origin:
     """What is known of a composed or opened model besides its weights."""
 
-    plan: Plan
+    plan: Recipe
     registry: Registry
     root: Path
     """The folder of data sets."""

@@ -8,7 +8,7 @@ from vaebench.errors import UsageError
 from vaebench.face.origin import named, origin_of
 from vaebench.face.unregistered import changed
 from vaebench.model import Vae
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.requests.request import Request
 from vaebench.run.folder import RunFolder
 from vaebench.training import checkpoint
@@ -18,7 +18,7 @@ _BUILT_IN = ("shift", "scale", "recompute")
 
 
 def refuse_other_weights(
-    model: Vae, plan: Plan, data: str | Dataset | None, seed: int | None, given: dict[str, Any]
+    model: Vae, plan: Recipe, data: str | Dataset | None, seed: int | None, given: dict[str, Any]
 ) -> None:
     """Refuse what would make the run's initial weights others than those of the model that is given."""
     origin = origin_of(model)

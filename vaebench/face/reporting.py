@@ -7,9 +7,10 @@ from torch import Tensor
 
 from vaebench.contracts import Scored
 from vaebench.progress import reporter
-from vaebench.training.loop import Reporter
+from vaebench.run.events import Name
+from vaebench.run.reporter import RunReporter
 
-Progress: TypeAlias = Literal["auto", "json", "off"] | Reporter
+Progress: TypeAlias = Literal["auto", "json", "off"] | RunReporter
 """A bar or lines, one JSON object a line, nothing, or an object of one's own."""
 
 
@@ -31,8 +32,17 @@ class Nobody:
     def count(self, what: str, done: int, total: int) -> None:
         pass
 
+    def phase(self, name: Name) -> None:
+        pass
 
-def reporting(progress: Progress) -> AbstractContextManager[Reporter]:
+    def saved(self, step: int) -> None:
+        pass
+
+    def ended(self, status: Literal["ok", "diverged"], bits_per_dim: float | None) -> None:
+        pass
+
+
+def reporting(progress: Progress) -> AbstractContextManager[RunReporter]:
     """The reporter of this name, shown while it is entered."""
     if not isinstance(progress, str):
         return nullcontext(progress)

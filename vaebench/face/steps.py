@@ -12,7 +12,7 @@ from vaebench.face.generator import generators, go_on, kept
 from vaebench.face.origin import begins, check_image, dataset_of, origin_of
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise, derived_seed
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.run.prepare import total_steps
 from vaebench.training.stream import Stream
 
@@ -78,12 +78,12 @@ def steps(
     """
     origin = origin_of(model)
     budget = {name: value for name, value in (("steps", steps), ("epochs", epochs)) if value is not None}
-    training = Plan(origin.plan.compose, settings={**budget, "batch": batch}).request().training
+    training = Recipe(origin.plan.compose, settings={**budget, "batch": batch}).request().training
     dataset = dataset_of(data, origin)
     check_image(model, dataset)
     if not budget:
         budget = {"epochs": dataset.epochs}
-        training = Plan(origin.plan.compose, settings={**budget, "batch": batch}).request().training
+        training = Recipe(origin.plan.compose, settings={**budget, "batch": batch}).request().training
     return _steps(model, dataset, batch, total_steps(training, len(dataset.train.images)), seed)
 
 

@@ -22,7 +22,7 @@ def kind_named(word: str) -> str:
     words = {kind: kind for kind in KINDS} | {f"{kind}s": kind for kind in KINDS} | dict(SLOTS)
     words |= {"data": "dataset"}
     if word not in words:
-        raise UsageError(f"{one_line(word)} is no kind; kinds are {', '.join(KINDS)}{nearest(word, words)}")
+        raise UsageError(f"unknown kind {one_line(word)}; kinds are {', '.join(KINDS)}{nearest(word, words)}")
     return words[word]
 
 

@@ -23,7 +23,7 @@ from vaebench.face.run import Run
 from vaebench.model import Vae
 from vaebench.registry import Registry
 from vaebench.requests import recipes
-from vaebench.requests.recipes import Plan
+from vaebench.requests.recipes import Recipe
 from vaebench.run import start
 from vaebench.run.folder import RunFolder
 from vaebench.run.perform import Place, perform
@@ -109,7 +109,7 @@ def _settings(settings: dict[str, Any], epochs: float | None, steps: int | None)
 
 def _asked(
     model: "Vae | Run | str | dict[str, Slot]", data: str | Dataset | None
-) -> tuple[Plan, Registry, Path]:
+) -> tuple[Recipe, Registry, Path]:
     """What a model, a run or a composition asks for by itself."""
     if isinstance(model, Vae):
         origin = origin_of(model)

@@ -1,1 +1,1 @@
-"""What a person asks for: requests, recipes and tracks."""
+"""Requests for runs: recipes, tracks, and the complete request that a run carries out."""

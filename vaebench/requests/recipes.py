@@ -1,4 +1,4 @@
-"""What was asked for, from a command line, a TOML file, or one over the other."""
+"""Recipes: the requested composition, data and settings, from a command line, a TOML file, or both."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from vaebench.composing.spec import DataSpec, Spec, check_names, from_table, par
 from vaebench.errors import UsageError
 from vaebench.registry import Registry
 from vaebench.requests.request import Request
-from vaebench.settings import FITTING, ROOMS, Scoring, Training
+from vaebench.settings import FITTING, SETTINGS_TABLES, Scoring, Training
 from vaebench.storage import toml as tables
 from vaebench.text import nearest, one_line
 
@@ -22,8 +22,8 @@ _SHIPPED = Path(__file__).parent / "recipebook"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A request before defaults: values as they were given."""
+class Recipe:
+    """A request before defaults are filled in, with the values as they were given."""
 
     compose: Spec | None = None
     data: DataSpec | None = None
@@ -32,35 +32,41 @@ class Plan:
 
     @property
     def given(self) -> bool:
-        """Whether anything was asked for."""
+        """Whether the recipe gives anything."""
         return bool(self.compose or self.data or self.seed is not None or self.settings)
 
     def overridden(
         self, compose: str | None, data: str | None, seed: int | None, settings: Mapping[str, Any]
-    ) -> "Plan":
-        """This plan with a command line put over it; steps there set epochs here aside, and the reverse."""
-        mine = dict(self.settings)
+    ) -> "Recipe":
+        """Return this recipe with the values of a command line in place of its own.
+
+        Steps on the command line replace epochs of the recipe, and epochs replace steps.
+        """
+        kept = dict(self.settings)
         for prefix in ("", _FIT):
             budget = (f"{prefix}steps", f"{prefix}epochs")
             if any(name in settings for name in budget):
-                mine = {name: value for name, value in mine.items() if name not in budget}
+                kept = {name: value for name, value in kept.items() if name not in budget}
         return replace(
             self,
             compose=parse(compose) if compose is not None else self.compose,
             data=parse_data(data) if data is not None else self.data,
             seed=seed if seed is not None else self.seed,
-            settings={**mine, **settings},
+            settings={**kept, **settings},
         )
 
     def check_names(self, registry: Registry) -> None:
-        """Parts, data set and settings exist, before anything heavy is imported; UsageError if not."""
+        """Check that components, data set and settings exist, before anything heavy is imported.
+
+        :raises UsageError: for an unknown one
+        """
         assert self.compose is not None
         check_names(self.compose, registry)
         registry.get("dataset", (self.data or DataSpec("digits")).name)
         self.request()
 
     def _fit(self) -> Training | None:
-        """How a prior is fitted, where anything is said of it; checks every name."""
+        """Check every setting, and return those of fitting a prior; None where none is given."""
         _check_settings(self.settings)
         fit = {n.removeprefix(_FIT): v for n, v in self.settings.items() if n.startswith(_FIT)}
         for given in (self.settings, fit):
@@ -70,16 +76,22 @@ class Plan:
         return msgspec.structs.replace(FITTING, **typed) if fit else None
 
     def refit(self) -> tuple[Training | None, dict[str, Any]]:
-        """What the settings say of a fit and of scoring; UsageError for those of training."""
+        """Return the settings of the fit and of scoring.
+
+        :raises UsageError: for a setting of training, which a refit does not repeat
+        """
         fit = self._fit()
         if wrong := [name for name in self.settings if name in Training.__struct_fields__]:
             raise UsageError(
-                f"{wrong[0]}: the rest is frozen; settings of the fit are written {_FIT}{wrong[0]}"
+                f"{wrong[0]}: a refit trains only the prior; write its setting as {_FIT}{wrong[0]}"
             )
         return fit, scoring_settings({n: v for n, v in self.settings.items() if not n.startswith(_FIT)})
 
     def request(self) -> Request:
-        """The request, settings typed and checked; UsageError for an unknown one or a bad value."""
+        """Return the request, with its settings typed and checked.
+
+        :raises UsageError: for an unknown setting or a bad value
+        """
         assert self.compose is not None
         fit = self._fit()
         return Request(
@@ -92,41 +104,47 @@ class Plan:
         )
 
 
-def of_run(request: Request) -> Plan:
-    """What a run was asked for, as a start for another: its budget and its data's extractor are left open.
+def of_run(request: Request) -> Recipe:
+    """Return the recipe of a run, for another run that starts from it.
 
-    All else is kept, the encoder's shift and scale above all.
+    The budget and the extractor are left open, because they depend on the data. Everything else is kept,
+    above all the encoder's shift and scale.
     """
     open_ = ("steps", "epochs", "extractor", "extractor_weights")
-    said: dict[str, Any] = {}
-    for prefix, room, default in (
+    settings: dict[str, Any] = {}
+    for prefix, table, default in (
         ("", request.training, Training()),
         ("", request.scoring, Scoring()),
         (_FIT, request.fitting or FITTING, FITTING),
     ):
-        for name in room.__struct_fields__:
-            if name not in open_ and getattr(room, name) != getattr(default, name):
-                said[prefix + name] = getattr(room, name)
-    return Plan(parse(request.compose), parse_data(request.data), request.seed, said)
+        for name in table.__struct_fields__:
+            if name not in open_ and getattr(table, name) != getattr(default, name):
+                settings[prefix + name] = getattr(table, name)
+    return Recipe(parse(request.compose), parse_data(request.data), request.seed, settings)
 
 
-def _of(room: type[Training] | type[Scoring], given: Mapping[str, Any]) -> dict[str, Any]:
-    known = parameters_of(room)
-    return convert("", known, {k: v for k, v in given.items() if k in known})
+def _of(table: type[Training] | type[Scoring], given: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = parameters_of(table)
+    return convert("", parameters, {k: v for k, v in given.items() if k in parameters})
 
 
 def _check_settings(given: Mapping[str, Any]) -> None:
-    known = [name for room in ROOMS for name in room.__struct_fields__]
-    known += [f"{_FIT}{name}" for name in Training.__struct_fields__]
+    names = [name for table in SETTINGS_TABLES for name in table.__struct_fields__]
+    fit_names = [f"{_FIT}{name}" for name in Training.__struct_fields__]
     for name in given:
-        if name not in known:
-            own = [word for word in known if not word.startswith(_FIT)]
-            there = f"settings are {', '.join(own)}, and those of training after {_FIT}{nearest(name, known)}"
-            raise UsageError(f"{one_line(name)} is no setting; {there}")
+        if name not in (*names, *fit_names):
+            hint = nearest(name, [*names, *fit_names])
+            raise UsageError(
+                f"unknown setting {one_line(name)}; settings are {', '.join(names)}, "
+                f"and {_FIT}KEY for each training setting of a prior's fit{hint}"
+            )
 
 
 def key_values(words: Iterable[str]) -> dict[str, str]:
-    """``KEY=VALUE`` words as given to --set; UsageError for one without ``=``."""
+    """Split ``KEY=VALUE`` words as given to --set.
+
+    :raises UsageError: for a word without ``=``
+    """
     words = tuple(words)
     if wrong := [word for word in words if "=" not in word]:
         raise UsageError(f"--set {one_line(wrong[0])}: write KEY=VALUE")
@@ -134,43 +152,52 @@ def key_values(words: Iterable[str]) -> dict[str, str]:
 
 
 def scoring_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of scoring alone, typed; UsageError for any other."""
+    """Return scoring settings, typed.
+
+    :raises UsageError: for any other setting
+    """
     return convert("", parameters_of(Scoring), given, "scoring")
 
 
 def shipped() -> dict[str, Path]:
-    """The recipes that come with vaebench, by name."""
+    """Return the files of the recipes that come with vaebench, by name."""
     return tables.shipped(_SHIPPED)
 
 
 def summary(path: Path) -> str:
-    """What a recipe's first line, a comment, says of it."""
+    """Return the summary of a recipe: the comment in its first line."""
     return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
 
 
-def find(said: str) -> Path:
-    """A recipe's file: a shipped one by its name, else a path; UsageError for an unknown name."""
-    return tables.find(said, shipped(), "recipe")
+def find(word: str) -> Path:
+    """Return a recipe's file: a shipped one by its name, else a path.
+
+    :raises UsageError: for an unknown name
+    """
+    return tables.find(word, shipped(), "recipe")
 
 
-def read(path: Path) -> Plan:
-    """A recipe: ``data``, ``seed``, tables ``[compose]``, ``[settings]``, ``[fit]``; UsageError if unfit."""
-    said = tables.read(path)
-    for key in said:
+def read(path: Path) -> Recipe:
+    """Read a recipe: ``data``, ``seed``, and the tables ``[compose]``, ``[settings]`` and ``[fit]``.
+
+    :raises UsageError: where the file cannot be read or is not a recipe
+    """
+    content = tables.read(path)
+    for key in content:
         if key not in _TABLES:
-            has = f"it has {', '.join(_TABLES)}{nearest(key, _TABLES)}"
-            raise UsageError(f"{path}: {one_line(key)} is not of a recipe; {has}")
-    compose, data, seed, settings, fit = (said.get(key) for key in _TABLES)
+            keys = f"a recipe has {', '.join(_TABLES)}{nearest(key, _TABLES)}"
+            raise UsageError(f"{path}: unknown key {one_line(key)}; {keys}")
+    compose, data, seed, settings, fit = (content.get(key) for key in _TABLES)
     if compose is None:
         raise UsageError(f"{path}: a recipe needs a [compose] table")
     if data is not None and not isinstance(data, str):
-        raise UsageError(f'{path}: data is text, as in data = "mnist"')
+        raise UsageError(f'{path}: data must be text, as in data = "mnist"')
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
-        raise UsageError(f"{path}: seed is an integer >= 0")
+        raise UsageError(f"{path}: seed must be an integer >= 0")
     for name, table in (("settings", settings), ("fit", fit)):
         if table is not None and not isinstance(table, dict):
-            raise UsageError(f"{path}: {name} is a table of key = value")
-    return Plan(
+            raise UsageError(f"{path}: {name} must be a table of key = value")
+    return Recipe(
         parse(compose) if isinstance(compose, str) else from_table(compose),
         None if data is None else parse_data(data),
         seed,

@@ -1,4 +1,4 @@
-"""A request: everything that decides what a run computes."""
+"""A request: everything that determines what a run computes."""
 
 import hashlib
 import re
@@ -13,22 +13,22 @@ from vaebench.storage import later
 
 S = TypeVar("S", Training, Scoring)
 _NAMED_BY_ALL = 4
-"""A run's folder is named by every field that came up to this change (``vaebench.storage.later``), and by a
-later one where it says more than its absence."""
+"""The name of a run folder depends on every field up to this change (``vaebench.storage.later``), and on a
+later field only where its value differs from the meaning of its absence."""
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The finished run whose weights a run starts from."""
+    """The finished run from whose weights another run starts."""
 
     weights_sha256: str
     command: str
-    """What reproduces it."""
+    """The command that reproduces it."""
     frozen: bool
-    """Everything but the prior stays as it is: a prior is swapped; otherwise all is trained further."""
+    """True: a new prior is fitted and everything else stays frozen. False: the whole model is trained."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that decides what a run computes, in canonical form."""
+    """Everything that determines what a run computes, in canonical form."""
 
     compose: str
     data: str
@@ -36,12 +36,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     scoring: Scoring
     seed: int
     fitting: Training | None = None
-    """How a prior is fitted after the rest; None where it learns with it."""
+    """The settings of fitting the prior after the rest; None where the prior is trained with the rest."""
     base: Base | None = None
 
     @property
     def digest(self) -> str:
-        """Eight hex digits that differ where anything asked for differs."""
+        """Eight hex digits of a hash of the whole request."""
         table = later.content(self, always=_NAMED_BY_ALL)
         return hashlib.sha256(msgspec.json.encode(table)).hexdigest()[:8]
 
@@ -55,16 +55,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def data_as_meant(data: str) -> str:
-    """The data that a run asked for, with its split named: folders without a named split were shuffled."""
+    """Return the data of a run with the split named: image folders without a named split were shuffled."""
     if re.split("[:,]", data)[0].strip() != "folder" or "split" in (spec := parse_data(data)).parameters:
         return data
     return str(DataSpec(spec.name, spec.argument, {**spec.parameters, "split": "shuffle"}))
 
 
 def as_before(request: Request, given: Collection[str] = ()) -> Request:
-    """What a request meant before some settings came, where these are not given.
+    """Return what a request meant before newer settings existed, except for the settings that are given.
 
-    :param given: names of the settings that were given, those of a fit after ``fit.``
+    :param given: names of the settings that were given; those of a fit start with ``fit.``
     """
     fit = {name.removeprefix("fit.") for name in given if name.startswith("fit.")}
     return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""A track: compositions that are trained on the same data with the same budget and scored by one protocol."""
+"""Tracks: compositions that are trained on the same data with the same budget and scored by one protocol."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,17 +19,17 @@ _SHIPPED = Path(__file__).parent / "trackbook"
 _LENGTHS = ("steps", "epochs")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A composition of a track, and why it is there."""
+class TrackEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One composition of a track and the reason for including it."""
 
     compose: str
     why: str
     set: dict[str, Any] = {}
-    """Settings of training that differ from the track's."""
+    """Training settings that differ from the track's."""
 
 
 class Track(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every entry shares, and the entries; ``images`` of the budget are in ``training.steps``."""
+    """The entries of a track and what they share; the budget's ``images`` become ``training.steps``."""
 
     name: str
     summary: str
@@ -38,22 +38,22 @@ class Track(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     training: Training
     scoring: Scoring
     fitting: Training
-    """How a prior is fitted, for the entries where that comes after the rest."""
-    entries: tuple[Entry, ...]
+    """The settings of fitting a prior, for the entries whose prior is fitted after the rest."""
+    entries: tuple[TrackEntry, ...]
     base: str | None = None
-    """The composition whose slots an added component takes."""
+    """The composition into which an added component is put."""
 
     @property
     def images(self) -> int:
-        """Images that every entry sees: the budget in whole steps."""
+        """The number of training images that every entry sees, rounded up to whole steps."""
         assert self.training.steps is not None
         return self.training.steps * self.training.batch
 
-    def request(self, entry: Entry, *, fitted: bool, bound_has_k: bool = True) -> Request:
-        """What an entry asks for, before defaults, with the first seed.
+    def request(self, entry: TrackEntry, *, fitted: bool, bound_has_k: bool = True) -> Request:
+        """Return the request of an entry, before defaults, with the first seed.
 
-        :param fitted: its prior is fitted after the rest
-        :param bound_has_k: its bound depends on K; else K is 1, as any other would say the same
+        :param fitted: whether its prior is fitted after the rest
+        :param bound_has_k: whether its bound depends on K; if not, K is 1, because every K gives the same
         """
         return Request(
             compose=entry.compose,
@@ -66,16 +66,17 @@ class Track(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class _Length(msgspec.Struct, frozen=True, kw_only=True):
-    images: Annotated[int, Meta(ge=1, description="training images seen, repeats counted")]
+    images: Annotated[int, Meta(ge=1, description="training images seen, counting repeats")]
 
 
-class _Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A track's file as it is written."""
+class _TrackFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of a track's file."""
 
     summary: str
     data: str
     seeds: Annotated[
-        tuple[Annotated[int, Meta(ge=0, le=2**62)], ...], Meta(min_length=1, description="of every entry")
+        tuple[Annotated[int, Meta(ge=0, le=2**62)], ...],
+        Meta(min_length=1, description="seeds of every entry"),
     ]
     budget: dict[str, Any]
     scoring: dict[str, Any]
@@ -85,22 +86,28 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shipped() -> dict[str, Path]:
-    """The tracks that come with vaebench, by name."""
+    """Return the files of the tracks that come with vaebench, by name."""
     return tables.shipped(_SHIPPED)
 
 
 def summary(path: Path) -> str:
-    """What a track says of itself."""
+    """Return the summary of the track in a file."""
     return read(path).summary
 
 
-def find(said: str) -> Path:
-    """A track's file: a shipped one by its name, else a path; UsageError for an unknown name."""
-    return tables.find(said, shipped(), "track")
+def find(word: str) -> Path:
+    """Return a track's file: a shipped one by its name, else a path.
+
+    :raises UsageError: for an unknown name
+    """
+    return tables.find(word, shipped(), "track")
 
 
 def read(path: Path) -> Track:
-    """The track in a file; UsageError, naming file and key, where it is none."""
+    """Read the track in a file.
+
+    :raises UsageError: where it is not a valid track; the message names file and key
+    """
     table = tables.read(path)
     try:
         return from_table(path.stem, table)
@@ -109,60 +116,66 @@ def read(path: Path) -> Track:
 
 
 def from_table(name: str, table: Mapping[str, Any]) -> Track:
-    """The track that a file's table says; UsageError, naming the key, where it says none."""
-    said = _typed(table, _Said, "", "a track")
-    _line("summary", said.summary)
-    if len(set(said.seeds)) < len(said.seeds):
-        raise UsageError("seeds: each is given once")
-    entries = tuple(_entry(f"entries[{i}]", entry) for i, entry in enumerate(said.entries))
+    """Make the track that the table of a file describes.
+
+    :raises UsageError: where the table is not a valid track; the message names the key
+    """
+    content = _typed(table, _TrackFile, "", "a track")
+    _line("summary", content.summary)
+    if len(set(content.seeds)) < len(content.seeds):
+        raise UsageError("seeds: a seed is given twice")
+    entries = tuple(_entry(f"entries[{i}]", entry) for i, entry in enumerate(content.entries))
     keys = [(entry.compose, repr(sorted(entry.set.items()))) for entry in entries]
     for i, key in enumerate(keys):
         if key in keys[:i]:
-            raise UsageError(f"entries[{i}] is entries[{keys.index(key)}] again")
+            raise UsageError(f"entries[{i}] repeats entries[{keys.index(key)}]")
     return Track(
         name=name,
-        summary=said.summary,
-        data=_read("data", parse_data, said.data),
-        seeds=said.seeds,
-        training=_budget("budget", said.budget, Training()),
-        scoring=Scoring(**convert("scoring", parameters_of(Scoring), said.scoring, "scoring")),
-        fitting=_budget("fit", said.fit, FITTING) if said.fit else FITTING,
+        summary=content.summary,
+        data=_read("data", parse_data, content.data),
+        seeds=content.seeds,
+        training=_budget("budget", content.budget, Training()),
+        scoring=Scoring(**convert("scoring", parameters_of(Scoring), content.scoring, "scoring")),
+        fitting=_budget("fit", content.fit, FITTING) if content.fit else FITTING,
         entries=entries,
-        base=None if said.base is None else _read("base", parse, said.base),
+        base=None if content.base is None else _read("base", parse, content.base),
     )
 
 
 def _budget(label: str, given: Mapping[str, Any], default: Training) -> Training:
-    """Training of so many images, in whole steps: all runs of one budget count the same images."""
+    """Return training settings whose steps amount to the budget's images, rounded up to whole steps."""
     values = convert(label, parameters_of(_Length) | _training(_LENGTHS), given, label)
     images = values.pop("images")
-    found = msgspec.structs.replace(default, **values)
-    return msgspec.structs.replace(found, steps=-(-images // found.batch))
+    settings = msgspec.structs.replace(default, **values)
+    return msgspec.structs.replace(settings, steps=-(-images // settings.batch))
 
 
 def _training(without: tuple[str, ...]) -> dict[str, Parameter]:
     return {name: p for name, p in parameters_of(Training).items() if name not in without}
 
 
-def _entry(where: str, table: Mapping[str, Any]) -> Entry:
-    said = _typed(table, Entry, f"{where}.", "an entry")
-    _line(f"{where}.why", said.why)
-    for name in said.set:
+def _entry(where: str, table: Mapping[str, Any]) -> TrackEntry:
+    entry = _typed(table, TrackEntry, f"{where}.", "an entry")
+    _line(f"{where}.why", entry.why)
+    for name in entry.set:
         if name in (*_LENGTHS, "batch", "images"):
-            raise UsageError(f"{where}.set.{name}: the budget is the same for all entries")
+            raise UsageError(f"{where}.set.{name}: an entry cannot change the budget of its track")
         if name in Scoring.__struct_fields__:
-            raise UsageError(f"{where}.set.{name}: the protocol of scoring is the same for all entries")
-    own = convert(f"{where}.set", _training((*_LENGTHS, "batch")), said.set, "training")
-    return Entry(compose=_read(f"{where}.compose", parse, said.compose), why=said.why, set=own)
+            raise UsageError(f"{where}.set.{name}: an entry cannot change the scoring protocol of its track")
+    own = convert(f"{where}.set", _training((*_LENGTHS, "batch")), entry.set, "training")
+    return TrackEntry(compose=_read(f"{where}.compose", parse, entry.compose), why=entry.why, set=own)
 
 
 def _typed(table: Mapping[str, Any], kind: Any, prefix: str, what: str) -> Any:
-    """A table as a struct: unknown keys with the nearest right one, values of the right type."""
-    known = kind.__struct_fields__
+    """Convert a table to a struct.
+
+    :raises UsageError: for an unknown key, with the most similar valid one, and for a value of a wrong type
+    """
+    names = kind.__struct_fields__
     for key in table:
-        if key not in known:
-            has = f"it has {', '.join(known)}{nearest(key, known)}"
-            raise UsageError(f"{prefix}{one_line(key)} is not of {what}; {has}")
+        if key not in names:
+            keys = f"{what} has {', '.join(names)}{nearest(key, names)}"
+            raise UsageError(f"unknown key {prefix}{one_line(key)}; {keys}")
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
@@ -171,21 +184,21 @@ def _typed(table: Mapping[str, Any], kind: Any, prefix: str, what: str) -> Any:
         raise UsageError(f"{prefix}{at}: {text}" if at else f"{prefix.rstrip('.')}{text}") from None
 
 
-def _line(label: str, said: str) -> None:
-    if not said.strip() or CONTROL.search(said):
+def _line(label: str, value: str) -> None:
+    if not value.strip() or CONTROL.search(value):
         raise UsageError(f"{label}: one line of text is expected")
 
 
-def _read(label: str, parser: Any, said: str) -> str:
-    """The canonical text of a spec."""
+def _read(label: str, parser: Any, spec: str) -> str:
+    """Return the canonical text of a spec."""
     try:
-        return str(parser(said))
+        return str(parser(spec))
     except UsageError as error:
         raise UsageError(f"{label}: {error}") from None
 
 
-def label(entry: Entry, track: Track) -> str:
-    """What an entry says that the track's base does not; ``base`` where that is nothing."""
+def label(entry: TrackEntry, track: Track) -> str:
+    """Return the pieces of an entry that differ from the track's base; ``base`` where there are none."""
     base = set(_pieces(track.base)) if track.base else set()
     own = [piece for piece in _pieces(entry.compose) if piece not in base]
     own += [f"{name}={text(value)}" for name, value in entry.set.items()]

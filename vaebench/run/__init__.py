@@ -1,1 +1,1 @@
-"""One run, from a request to its record."""
+"""Runs: from a request to its record."""

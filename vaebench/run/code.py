@@ -1,4 +1,4 @@
-"""Which code trained a run: the hash of each component's source."""
+"""The code that trained a run: a hash of the source of each component."""
 
 import contextlib
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from vaebench.training.checkpoint import Store
 from vaebench.training.loop import State, state_of
 
 Code = Mapping[str, str | None]
-"""Slot -> the hash of its component's code; None where that is not known."""
+"""Slot -> the hash of its component's code; None where it is unknown."""
 
 
 def code_of(composition: Composition) -> Code:
-    """The components' code in this process: it is read once, however their files change."""
+    """Return the components' code in this process; it is read once, even if their files change later."""
     return {
-        slot: each.registered.source_sha256 or source_sha256(each.registered.entry.target)
-        for slot, each in composition.chosen.items()
+        slot: chosen.registered.source_sha256 or source_sha256(chosen.registered.entry.target)
+        for slot, chosen in composition.chosen.items()
     }
 
 
 def agreed(now: Code, *before: Code | None) -> Code:
-    """The code now; None for a component whose code was another before, or was not known."""
+    """Return the current code; None for a component whose code has changed or was unknown before."""
     return {
         slot: code if all(then is None or then.get(slot, code) == code for then in before) else None
         for slot, code in now.items()
@@ -32,15 +32,15 @@ def agreed(now: Code, *before: Code | None) -> Code:
 
 
 def code_so_far(state: State, now: Code) -> Code | None:
-    """The code that trained until now; None where nothing was trained."""
+    """Return the code that has trained so far; None before the first step."""
     return state.code if state.code is not None or not state.step else dict.fromkeys(now)
 
 
 def with_other_code(folder: RunFolder, composition: Composition) -> bool:
-    """Whether a run that has begun was trained with code that is unknown, or differs from the code now."""
+    """Whether a run was trained so far with code that is unknown or differs from the current code."""
     now = code_of(composition)
     states = []
-    with contextlib.suppress(DamagedError):  # the run itself will tell of it
+    with contextlib.suppress(DamagedError):  # the run itself will report it
         if folder.rest.is_dir():
             states.append(state_of(checkpoint.load(folder.rest), folder.rest))
         for place in (folder.checkpoints, folder.fit_checkpoints):

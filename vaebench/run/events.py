@@ -1,7 +1,7 @@
-"""What a run tells a program that watches it: ``run --progress json``, one JSON object a line on stderr.
+"""The progress events of ``run --progress json``: one JSON object per line on stderr.
 
-``event`` names the kind of an object. A number that is not finite is null. A reader passes over kinds and
-keys that it does not know.
+``event`` names the kind of an event. A number that is not finite is null. A reader should skip kinds and keys
+that it does not know.
 """
 
 from typing import Literal
@@ -19,20 +19,20 @@ class _Event(msgspec.Struct, frozen=True, tag_field="event"):
 
 
 class Phase(_Event, frozen=True, tag="phase"):
-    """What comes next."""
+    """A new phase of the run begins."""
 
     phase: Name
 
 
 class Start(_Event, frozen=True, tag="start"):
-    """Training, or a prior's fit, begins or goes on after so many steps of its budget."""
+    """Training, or the fit of a prior, starts or continues after ``step`` of ``total`` steps."""
 
     step: int
     total: int
 
 
 class Step(_Event, frozen=True, tag="step"):
-    """A step of training, twice a second at most."""
+    """The state of training, at most twice per second."""
 
     step: int
     total: int = 0
@@ -42,7 +42,7 @@ class Step(_Event, frozen=True, tag="step"):
 
 
 class Validated(_Event, frozen=True, tag="validated"):
-    """The bound on the validation images, and whether it is the best so far."""
+    """The bound on the validation images and whether it is the best so far."""
 
     step: int
     total: int = 0
@@ -51,13 +51,13 @@ class Validated(_Event, frozen=True, tag="validated"):
 
 
 class Saved(_Event, frozen=True, tag="checkpoint"):
-    """A checkpoint of this step is on the disk."""
+    """The checkpoint of this step has been written."""
 
     step: int
 
 
 class Count(_Event, frozen=True, tag="count"):
-    """How many images of a longer piece of work are done."""
+    """How many images of a longer task are done."""
 
     what: str
     done: int
@@ -71,11 +71,11 @@ class Say(_Event, frozen=True, tag="say"):
 
 
 class End(_Event, frozen=True, tag="end"):
-    """The run's record is written."""
+    """The record of the run has been written."""
 
     status: Literal["ok", "diverged"]
     bits_per_dim: float | None = None
-    """Of the test images."""
+    """The score on the test images."""
 
 
 Event = Phase | Start | Step | Validated | Saved | Count | Say | End
@@ -84,12 +84,12 @@ _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def encode(event: Event) -> str:
-    """The line of an event, without its end."""
+    """Encode an event as a line, without the line end."""
     return _ENCODER.encode(event).decode()
 
 
 def decode(line: str) -> Event | None:
-    """The event in a line; None for one that is none, or of a kind that is not known."""
+    """Decode the event in a line; None where the line is not an event, or its kind is unknown."""
     try:
         return _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -97,7 +97,7 @@ def decode(line: str) -> Event | None:
 
 
 def is_event(line: str) -> bool:
-    """Whether a line is an event, known or not, and not words."""
+    """Whether a line is an event of any kind, and not plain text."""
     try:
         return isinstance(msgspec.json.decode(line, type=dict).get("event"), str)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

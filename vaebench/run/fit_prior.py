@@ -1,4 +1,4 @@
-"""Fitting a prior after the rest of its model, whose weights are frozen."""
+"""The fit of a prior after the rest of the model, whose weights are then frozen."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -35,10 +35,10 @@ def train_rest(job: Job, model: Vae) -> State:
         except DamagedError as error:
             if base is not None and base.frozen:  # it was never trained here
                 raise
-            job.reporter.say(f"{error}; it is made again from the checkpoints")
-    meanwhile = stand_in(job.prepared, model)
-    assert meanwhile is not None, "a prior that is fitted after the rest names what stands in for it"
-    prior = model.replace_prior(meanwhile)
+            job.reporter.say(f"{error}; it is restored from the checkpoints")
+    substitute = stand_in(job.prepared, model)
+    assert substitute is not None, "a prior that is fitted after the rest must name its stand-in"
+    prior = model.replace_prior(substitute)
     state = train(job, model, but_prior=True)
     model.replace_prior(prior)
     if state.stopped != "diverged":
@@ -47,9 +47,9 @@ def train_rest(job: Job, model: Vae) -> State:
 
 
 def fit_prior(job: Job, model: Vae, settings: Training, trained: State) -> State:
-    """Fit the model's prior to the frozen rest that the folder holds.
+    """Fit the model's prior to the frozen rest in the folder.
 
-    :param trained: how the training of the rest ended
+    :param trained: the final state of the rest's training
     """
     request, folder = job.prepared.request, job.folder
     rest = checkpoint.load_weights(folder.rest)
@@ -71,16 +71,16 @@ def fit_prior(job: Job, model: Vae, settings: Training, trained: State) -> State
 
 
 def save_rest(folder: RunFolder, weights: Mapping[str, Tensor], state: State) -> None:
-    """Keep all weights but the prior's, and how they were trained, for a prior to be fitted to."""
+    """Save all weights but the prior's, and the state of their training, for the fit of a prior."""
     rest = {name: tensor for name, tensor in weights.items() if not name.startswith(PRIOR)}
     checkpoint.save(folder.rest, Checkpoint({"model": rest}, asdict(state)))
 
 
 def take_rest(base: RunFolder, folder: RunFolder) -> None:
-    """Copy a finished or imported run's weights, but for its prior's, into a folder that is no run's yet."""
+    """Copy the weights of a finished or imported run, without its prior's, into a new run's folder."""
     if folder.request_file.exists() and folder.rest.is_dir():
         return
-    state = State(stopped="budget")  # imported weights have no training that a record could tell of
+    state = State(stopped="budget")  # the training of imported weights is unknown
     if base.record.exists():
         done = records.read(base.record)
         spent = done.budget

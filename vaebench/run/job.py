@@ -1,4 +1,4 @@
-"""A run as it is carried out, and one stage of it: a training, from its newest checkpoint to its end."""
+"""The job of performing a run, and its stages: each trains from its newest checkpoint to its end."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from vaebench.training.stream import Stream
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked for, where it is kept, which data it has seen, and who is told how it goes."""
+    """What the stages of a run share: the request, the folder, the reporter and the data's checksums."""
 
     prepared: Prepared
     folder: RunFolder
@@ -32,24 +32,24 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage(Generic[M]):
-    """One training of a run: of the whole model, or of a prior on the frozen rest."""
+    """One training in a run: of the whole model, or of a prior on the frozen rest."""
 
     trained: M
     settings: Training
     store: Store
     bound: Callable[[M, Tensor], Tensor]
-    """What is trained and validation images (N, C, H, W) -> the bound of each, (N,) nats."""
+    """Trained module and validation images (N, C, H, W) -> the bound of each image, (N,) nats."""
     code: Code
-    """The code of the components that train."""
+    """The code of the components that are trained."""
     before: Code | None = None
-    """The code that trained what is frozen."""
+    """The code that trained the frozen components."""
     machine: Machine | None = None
-    """The machine that trained what is frozen."""
+    """The machine that trained the frozen components."""
 
     def run(self, job: Job) -> State:
-        """Train to the end of the budget, then give what is trained its final weights.
+        """Train to the end of the budget, then load the final weights.
 
-        :raises OtherDataError: where the checkpoints were trained on other data than the run's
+        :raises OtherDataError: where the checkpoints were trained on data other than the run's
         """
         dataset, device, settings = job.prepared.data, job.prepared.device, self.settings
         labels = None if dataset.train.labels is None else dataset.train.labels.to(device)
@@ -79,9 +79,9 @@ class Stage(Generic[M]):
     def _take_final(
         self, weights: Mapping[str, Tensor], images: Tensor | None, reporter: RunReporter
     ) -> None:
-        """Load the weights that are scored, and say where they do much worse or better than the last ones.
+        """Load the weights to score, and report if they do much worse or better than the last weights.
 
-        :param images: validation images, where the weights are an average that can be compared
+        :param images: validation images for the comparison; None where the weights are not an average
         """
         model = self.trained
         model.eval()
@@ -96,13 +96,13 @@ class Stage(Generic[M]):
         trace = job.trace
         if state.data is not None and state.data not in (trace.checksum, *trace.earlier):
             raise OtherDataError(
-                f"{self.store.folder} holds checkpoints that were trained on data of checksum {state.data}; "
-                f"the run's data have {trace.checksum}; give another --out"
+                f"{self.store.folder} has checkpoints that were trained on data with checksum {state.data}, "
+                f"but the run's data have checksum {trace.checksum}; give another --out"
             )
         state.data = trace.checksum
 
     def _note_code(self, state: State, reporter: RunReporter) -> None:
-        """Keep the hash of the code that trains; none is kept for a component whose code has changed."""
+        """Keep the code hash of each component; it is None for a component whose code has changed."""
         state.code = dict(agreed(self.code, code_so_far(state, self.code), self.before))
         if changed := [slot for slot, code in state.code.items() if code != self.code[slot]]:
             reporter.say(

@@ -1,10 +1,10 @@
-"""The memory that this process has used."""
+"""The memory use of this process."""
 
 import sys
 
 
 def peak_mb() -> float | None:
-    """The most that it has held at a time, in MiB; None where the system does not tell, as Windows."""
+    """Return the peak memory use in MiB; None where the system does not report it, as on Windows."""
     try:
         import resource
     except ImportError:

@@ -1,4 +1,4 @@
-"""Perform a run in its folder: the one way by which commands and Python start a run and go on with one."""
+"""Perform a run in its folder: commands and Python code both start and continue runs here."""
 
 import shlex
 from collections.abc import Collection
@@ -24,29 +24,29 @@ from vaebench.run.reporter import RunReporter
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how a run is performed, whatever it computes."""
+    """Where and how a run is performed; nothing here changes what it computes."""
 
     root: Path
     """The folder of data sets."""
     device: str = "auto"
     out: Path | None = None
-    """The run's folder; None: one under ``runs/`` whose name follows from the request."""
+    """The run folder; None: a folder under ``runs/`` whose name follows from the request."""
     resume: bool = False
-    """Go on where an interrupted run stopped."""
+    """Continue an interrupted run."""
     other_data: bool = False
-    """Go on although the data have changed; the record tells both checksums."""
+    """Continue although the data have changed; the record keeps both checksums."""
     given: Collection[str] = ()
-    """Names of the settings that were given, those of a fit after ``fit.``: a run that is to go on may have
-    begun before the others came."""
+    """Names of the settings that were given; those of a fit start with ``fit.``. A resumed run may be older
+    than the other settings, so their defaults do not apply to it."""
 
 
 def perform(
     request: Request, registry: Registry, place: Place, reporter: RunReporter, base: RunFolder | None = None
 ) -> tuple[RunFolder, Record]:
-    """Carry out a request in its folder, held meanwhile; a finished run is returned as it is.
+    """Perform a request in its folder, which is locked meanwhile; a finished run is returned unchanged.
 
     :param base: the folder of the run that ``request.base`` names
-    :raises UsageError: where something that was asked for does not fit, or the folder holds another run
+    :raises UsageError: where parts of the request do not fit together, or the folder contains another run
     :raises OtherDataError: where the data of the run, or of a frozen base, have changed
     """
     prepared, model = prepare(request, registry, place.root, place.device)
@@ -61,15 +61,15 @@ def perform(
         finished = _existing(folder, prepared.request, place.resume)
         if finished:
             return folder, finished
-        seen = _trace(folder, base, prepared, place)
+        data_trace = _trace(folder, base, prepared, place)
         if base is not None:
             _keep(base, folder, prepared)
         _introduce(prepared, folder, reporter)
-        return folder, _carry_out(Job(prepared, folder, reporter, seen), model)
+        return folder, _carry_out(Job(prepared, folder, reporter, data_trace), model)
 
 
 def _as_begun(request: Request, place: Place) -> Request:
-    """The request of the run that is to go on, which may have begun before some settings came."""
+    """Return the request of the run to resume, which may be older than some settings."""
     before = as_before(request, place.given)
     folder = RunFolder(place.out or Path("runs") / before.folder_name)
     return before if folder.request_file.exists() and folder.request() == before else request
@@ -82,7 +82,7 @@ def _carry_out(job: Job, model: Vae) -> Record:
         raise
     except (OSError, KeyboardInterrupt) as error:
         kept = job.folder.request_file.exists()
-        remedy = f"what was kept goes on with: {_resume(job)}" if kept else ""
+        remedy = f"to resume the run: {_resume(job)}" if kept else ""
         if isinstance(error, OSError):
             raise VaebenchError("; ".join(filter(None, [refused(error), remedy]))) from None
         if remedy:
@@ -91,7 +91,7 @@ def _carry_out(job: Job, model: Vae) -> Record:
 
 
 def _resume(job: Job) -> str:
-    """The command that goes on with a run, on its device and from the folder of data sets where it began."""
+    """Return the command that resumes a run, with its device and its folder of data sets."""
     words = ["vaebench", "run", "--resume", "--out", str(job.folder.path)]
     if job.prepared.device != device_of("auto"):
         words += ["--device", job.prepared.device.type]
@@ -101,20 +101,20 @@ def _resume(job: Job) -> str:
 
 
 def _trace(folder: RunFolder, base: RunFolder | None, prepared: Prepared, place: Place) -> trace.DataTrace:
-    """Which data the run has seen and sees now; a frozen base must have been trained on the same."""
+    """Return the checksums of the run's data; a frozen base must have been trained on the same data."""
     if folder.request_file.exists():
         return trace.checked(folder, prepared.data, allow=place.other_data)
-    seen = trace.of_dataset(prepared.data)
+    now = trace.of_dataset(prepared.data)
     if base is None:
-        return seen
+        return now
     before = trace.of_folder(base)
     if prepared.request.base.frozen:  # type: ignore[union-attr]
-        seen = trace.checked(base, prepared.data, allow=place.other_data)
-    return msgspec.structs.replace(seen, base=before.checksum if before else None)
+        now = trace.checked(base, prepared.data, allow=place.other_data)
+    return msgspec.structs.replace(now, base=before.checksum if before else None)
 
 
 def _keep(base: RunFolder, folder: RunFolder, prepared: Prepared) -> None:
-    """Copy what the run starts from into its folder."""
+    """Copy the weights from which the run starts into its folder."""
     assert prepared.request.base is not None
     (take_rest if prepared.request.base.frozen else start.keep)(base, folder)
 
@@ -132,19 +132,21 @@ def _introduce(prepared: Prepared, folder: RunFolder, reporter: RunReporter) -> 
 
 
 def _existing(folder: RunFolder, request: Request, resume: bool) -> Record | None:
-    """What the folder already holds: None to train, a record where the run is finished and resumed."""
+    """Return the record of a finished run that is resumed; None where the run must be trained."""
     if not folder.request_file.exists():
         if any(kept.is_dir() for kept in (folder.checkpoints, folder.fit_checkpoints)):
             raise DamagedError(
-                f"{folder.path} holds checkpoints but no run.json that says of what; give another --out"
+                f"{folder.path} has checkpoints but no run.json that describes their run; give another --out"
             )
         return None
     if folder.request() != request:
-        raise UsageError(f"{folder.path} holds another run (see its run.json); give another --out")
+        raise UsageError(f"{folder.path} contains another run (see its run.json); give another --out")
     done = folder.record.exists()
     if not resume:
-        what = "a finished run of just this" if done else "an interrupted run of just this"
-        raise UsageError(f"{folder.path} holds {what}; add --resume, or give another --out")
+        state = "finished" if done else "interrupted"
+        raise UsageError(
+            f"{folder.path} contains this run already, {state}; add --resume, or give another --out"
+        )
     if not done:
         return None
     record = records.read(folder.record)

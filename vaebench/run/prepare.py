@@ -1,4 +1,4 @@
-"""From a request to what can be run: data in memory, and a checked composition built into a model, once."""
+"""The preparation of a run: load the data, check the composition, and build the model, once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from vaebench.text import one_line
 
 @dataclass(frozen=True)
 class Loaded:
-    """A data set in memory, its specification in canonical form, and the folder of data sets."""
+    """A data set in memory, its canonical specification, and the folder of data sets."""
 
     spec: DataSpec
     dataset: Dataset
@@ -43,21 +43,21 @@ class Prepared:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of this name; ``auto`` is the GPU where there is one.
+    """Return the device of this name; ``auto`` is the GPU if there is one.
 
-    :raises UsageError: for another name, and for a GPU that is not there
+    :raises UsageError: for an unknown name, and for ``cuda`` on a machine without a GPU
     """
     if name not in ("auto", "cpu", "cuda"):
         raise UsageError(f"device={one_line(name)}: auto, cpu or cuda is expected")
     if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: this machine has no CUDA device; auto or cpu will do")
+        raise UsageError("--device cuda: this machine has no CUDA device; use auto or cpu")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def load(data: str, registry: Registry, root: Path) -> Loaded:
-    """Read the data set that a specification names.
+    """Load the data set that a specification names.
 
-    :raises UsageError: for an unknown data set, a bad parameter, or data that are not there
+    :raises UsageError: for an unknown data set, a bad parameter, or missing data
     """
     spec, dataset = datasets.load(parse_data(data), registry, root)
     return Loaded(spec, dataset, root)
@@ -66,7 +66,7 @@ def load(data: str, registry: Registry, root: Path) -> Loaded:
 def build(
     compose: str, training: Training, seed: int, dataset: Dataset, registry: Registry
 ) -> tuple[Composition, Vae]:
-    """A checked composition and its model, with the initial weights of a run with this seed.
+    """Check a composition and build its model, with the initial weights of a run with this seed.
 
     :raises UsageError: where the components do not fit each other or the data
     """
@@ -84,9 +84,9 @@ def settle(
     registry: Registry,
     device: str,
 ) -> Prepared:
-    """The request in canonical form: every setting that was left open is filled in.
+    """Bring a request into canonical form: fill in every setting that was left open.
 
-    :param groups: of the composition's latent layer
+    :param groups: the groups of the composition's latent layer
     :raises UsageError: for settings that do not fit the composition or the data
     """
     dataset, where = loaded.dataset, device_of(device)
@@ -109,7 +109,7 @@ def settle(
 def prepare(request: Request, registry: Registry, root: Path, device: str) -> tuple[Prepared, Vae]:
     """Load the data, check the composition, and build the model with its initial weights.
 
-    :raises UsageError: where anything that was asked for does not fit
+    :raises UsageError: where parts of the request do not fit together
     """
     loaded = load(request.data, registry, root)
     composition, model = build(request.compose, request.training, request.seed, loaded.dataset, registry)
@@ -123,22 +123,24 @@ def _with_budget(settings: Training, dataset: Dataset) -> Training:
 
 
 def _fitting(request: Request, composition: Composition, dataset: Dataset) -> Training | None:
-    """How the prior is fitted, with the data's budget by default; None where it learns with the rest."""
+    """Return the settings of the prior's fit, by default with the data set's budget; None without a fit."""
     replaced = request.base is not None and request.base.frozen
     if composition.stand_in is None and not replaced:
         if request.fitting is not None:
-            raise UsageError("fit: these settings are for a prior that is fitted after the rest")
+            raise UsageError(
+                "fit: this prior trains with the rest; only a prior fitted afterwards has fit settings"
+            )
         return None
     return _without_idle(_with_budget(request.fitting or FITTING, dataset))
 
 
 def _without_idle(settings: Training) -> Training:
-    """Settings that differ only in what does nothing are the same: no average, no warm-up of it."""
+    """Unify settings that have the same effect: without an average, its warm-up does nothing."""
     return settings if settings.ema else msgspec.structs.replace(settings, ema_warmup=False)
 
 
 def check_trainable(prepared: Prepared) -> None:
-    """Refuse to train what needs something that is not installed; a finished run can be opened without it.
+    """Check what only training needs; a finished run can be opened without it.
 
     :raises UsageError: for ``compile=true`` without a compiler
     """
@@ -150,7 +152,7 @@ def check_trainable(prepared: Prepared) -> None:
 
 
 def total_steps(training: Training, images: int) -> int:
-    """Optimiser steps of a budget: as given, else epochs · images / batch, rounded up."""
+    """Return the optimiser steps of a budget: as given, else epochs · images / batch, rounded up."""
     if training.steps is not None:
         return training.steps
     assert training.epochs is not None

@@ -1,4 +1,4 @@
-"""The record of a run: what was run, where, what it cost, and the command that asks for it again."""
+"""The record of a run: what was run, where, at what cost, and the command that reproduces it."""
 
 import platform
 import shlex
@@ -31,27 +31,27 @@ from vaebench.training.loop import State
 
 @dataclass
 class Outcome:
-    """What a run came to: how its stages ended, and what was measured."""
+    """The outcome of a run: the final states of its stages, and the scores."""
 
     training: State
     fit: State | None
-    """How the fit of the prior ended, where that came after."""
+    """The final state of the prior's fit, where the prior was fitted after the rest."""
     parameters: int
-    """Weights of the model, in number."""
+    """The number of the model's weights."""
     scores: records.Scores | None = None
-    """None: training or scoring diverged."""
+    """None where training or scoring diverged."""
     pictures: records.Pictures | None = None
     weights_sha256: str | None = None
     score_seconds: float = 0.0
 
     @property
     def diverged(self) -> bool:
-        """Whether a stage left the finite numbers."""
+        """Whether a stage reached values that are not finite."""
         return "diverged" in (self.training.stopped, self.fit.stopped if self.fit else "")
 
 
 def record(name: str, prepared: Prepared, trace: DataTrace, outcome: Outcome) -> Record:
-    """The record of a run of this name; without scores it is one that diverged."""
+    """Make the record of a run; without scores its status is ``diverged``."""
     request, composition, state, fit = prepared.request, prepared.composition, outcome.training, outcome.fit
     code = agreed(code_of(composition), state.code, fit.code if fit else None)
     return Record(
@@ -85,10 +85,10 @@ def record(name: str, prepared: Prepared, trace: DataTrace, outcome: Outcome) ->
     )
 
 
-def _base(request: Request, trace: DataTrace) -> records.Base | None:
+def _base(request: Request, trace: DataTrace) -> records.BaseRun | None:
     if request.base is None:
         return None
-    return records.Base(**msgspec.structs.asdict(request.base), data_checksum=trace.base)
+    return records.BaseRun(**msgspec.structs.asdict(request.base), data_checksum=trace.base)
 
 
 def _parts(composition: Composition, code: Code) -> dict[str, records.PartOrigin]:
@@ -172,7 +172,7 @@ def _environment(device: torch.device) -> records.Environment:
 
 
 def _git_revision() -> str | None:
-    """The revision of vaebench's checkout, ``+changes`` where it has uncommitted ones; None if installed."""
+    """Return the git revision of vaebench's checkout, with ``+changes`` if modified; None without one."""
     here = Path(vaebench.__file__).parent
 
     def git(*words: str) -> str:
@@ -188,9 +188,9 @@ def _git_revision() -> str | None:
 
 
 def _changed(settings: Training | Scoring, default: Training | Scoring, prefix: str = "") -> Sequence[str]:
-    """``key=value`` for what differs from the defaults, and where these differ from what absence means.
+    """Return ``key=value`` for settings that differ from the default or from the meaning of their absence.
 
-    So the text means the same for ever (``vaebench.leaderboard.commands``).
+    The text then keeps its meaning when a default changes (``vaebench.leaderboard.commands``).
     """
     absent = {name: absence.value for name, absence in absences(type(settings)).items()}
     return [
@@ -201,7 +201,7 @@ def _changed(settings: Training | Scoring, default: Training | Scoring, prefix: 
 
 
 def command(request: Request) -> str:
-    """The command line that asks for the same run, after that of the run that it starts from."""
+    """Return the command that reproduces a run, after the command of the run from which it starts."""
     fitting = _changed(request.fitting, FITTING, "fit.") if request.fitting else ()
     data = ["--data", request.data]
     seed = ["--seed", str(request.seed)]

@@ -1,4 +1,4 @@
-"""Who is told how a run goes, from its training to its record."""
+"""The interface for the progress of a run, from its training to its record."""
 
 from typing import Literal, Protocol
 
@@ -7,13 +7,16 @@ from vaebench.training.loop import Reporter
 
 
 class RunReporter(Reporter, Protocol):
-    """A progress bar, lines of a log, or a program that watches (``vaebench.run.events``)."""
+    """Receives the progress of a run: a progress bar, a log, or JSON events (``vaebench.run.events``)."""
 
     def phase(self, name: Name) -> None:
-        """What comes next."""
+        """A new phase of the run begins."""
 
     def saved(self, step: int) -> None:
-        """A checkpoint of this step is on the disk."""
+        """The checkpoint of this step has been written."""
 
     def ended(self, status: Literal["ok", "diverged"], bits_per_dim: float | None) -> None:
-        """The record is written."""
+        """The record of the run has been written.
+
+        :param bits_per_dim: the score on the test images; None where the run diverged
+        """

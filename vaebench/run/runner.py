@@ -1,4 +1,4 @@
-"""One run, from a prepared request to its record; and a finished run, opened again."""
+"""One run from a prepared request to its record, and the loading of a finished run."""
 
 import contextlib
 import time
@@ -33,13 +33,13 @@ from vaebench.training.remarks import of_test
 
 
 def run(job: Job, model: Vae) -> Record:
-    """Train, score and record; go on where an interrupted run stopped. The folder must be locked.
+    """Train, score and record a run; continue where an interrupted run stopped. The folder must be locked.
 
-    :param model: with the initial weights of the request's seed
-    :raises DivergedError: after a record without scores was written
+    :param model: the model with the initial weights of the request's seed
+    :raises DivergedError: after writing a record without scores
     """
     prepared, folder = job.prepared, job.folder
-    begin(prepared, model)  # a part may refuse the data: before anything is written
+    begin(prepared, model)  # before anything is written: a component may refuse the data
     trace.write(folder, job.trace)
     folder.write_request(prepared.request)
     state, fit = _stages(job, model)
@@ -57,13 +57,13 @@ def run(job: Job, model: Vae) -> Record:
     if done.scores is None:
         at = f"step {state.step}" if fit is None else f"step {fit.step} of fitting the prior"
         kept = any(folder.checkpoints.glob("[0-9]*"))
-        left = "the last good checkpoint is kept" if kept else "no checkpoint"
+        left = "the last good checkpoint is kept" if kept else "there is no good checkpoint"
         raise DivergedError(f"training diverged at {at}; {left}; see {folder.record}")
     return done
 
 
 def _stages(job: Job, model: Vae) -> tuple[State, State | None]:
-    """How training ended, and how the fit of the prior did where that comes after."""
+    """Train, then fit the prior where it is fitted after the rest; return the final state of each."""
     fitting = job.prepared.request.fitting
     if fitting is None:
         return train(job, model), None
@@ -74,7 +74,7 @@ def _stages(job: Job, model: Vae) -> tuple[State, State | None]:
 
 
 def _score(job: Job, model: Vae, outcome: Outcome) -> None:
-    """Measure the trained model and draw its pictures; a bound that is not finite leaves no scores."""
+    """Score the trained model and draw its pictures; there are no scores where a bound is not finite."""
     prepared, folder, protocol = job.prepared, job.folder, job.prepared.request.scoring
     began = time.monotonic()
     job.reporter.phase(SCORING)
@@ -91,7 +91,7 @@ def _score(job: Job, model: Vae, outcome: Outcome) -> None:
 
 
 def _compare(scores: records.Scores, outcome: Outcome, job: Job) -> None:
-    """Say so where the test images are far from what training, or the prior's fit, showed at its end."""
+    """Report where the test images score far from the last training (or fitting) images."""
     likelihood, fit = scores.likelihood, outcome.fit
     if fit is None:
         test, recent = likelihood.elbo, outcome.training.recent
@@ -104,12 +104,12 @@ def _compare(scores: records.Scores, outcome: Outcome, job: Job) -> None:
 def load(
     folder: RunFolder, registry: Registry, root: Path, device: str, *, other_data: bool = False
 ) -> tuple[Prepared, Vae]:
-    """A finished run's request, data and trained model.
+    """Load a finished run: its request, data and trained model.
 
-    :param other_data: open it although its data have changed since
+    :param other_data: load it although its data have changed since
     :raises UsageError: where the run is not finished
     :raises DamagedError: where its weights have changed
-    :raises OtherDataError: where its data have
+    :raises OtherDataError: where its data have changed
     """
     request = folder.request()
     if not folder.weights.is_dir():

@@ -1,4 +1,4 @@
-"""Which data a run was trained on: kept beside its request, so that no other data go unnoticed."""
+"""The trace of a run's data: checksums in the run folder, so that changed data are noticed."""
 
 import contextlib
 
@@ -13,28 +13,28 @@ from vaebench.storage.seal import seal, unseal
 from vaebench.training.checkpoint import Store
 
 _SHOWN = 16
-"""Digits of a checksum in a message."""
+"""How many digits of a checksum a message shows."""
 
 
 class DataTrace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The checksum of a run's data. It is no part of the request: the run's folder keeps its name."""
+    """The checksums of a run's data. They are not part of the request, so the run folder keeps its name."""
 
     checksum: str
     files_sha256: str | None = None
-    """Hash of the files' names and bytes, for data sets that are read from a user's own files."""
+    """Hash of the names and bytes of the files, for data sets that are read from a user's own files."""
     earlier: tuple[str, ...] = ()
-    """Checksums of other data that the run was trained on before, with permission to go on; oldest first."""
+    """Checksums of other data that the run was trained on before (``--other-data``), oldest first."""
     base: str | None = None
-    """The checksum of the data on which the weights that the run starts from were trained."""
+    """The checksum of the data on which the base run was trained, from whose weights this run starts."""
 
 
 def of_dataset(dataset: Dataset) -> DataTrace:
-    """The trace of a run that begins with these data."""
+    """Return the trace of a new run with these data."""
     return DataTrace(checksum=dataset.checksum, files_sha256=dataset.files_sha256)
 
 
 def of_folder(folder: RunFolder) -> DataTrace | None:
-    """The trace of the run in a folder; None where it is not known, as in the first version's folders.
+    """Return the trace of the run in a folder; None where it is unknown, as in the oldest folders.
 
     :raises DamagedError: where the trace has been changed
     """
@@ -47,7 +47,7 @@ def of_folder(folder: RunFolder) -> DataTrace | None:
     if folder.record.exists():
         data = records.read(folder.record).data
         return DataTrace(checksum=data.checksum, earlier=data.earlier)
-    with contextlib.suppress(DamagedError):  # whoever goes on with the run tells of it
+    with contextlib.suppress(DamagedError):  # continuing the run will report it
         for place in (folder.fit_checkpoints, folder.checkpoints):
             latest, _ = Store(place).latest()
             checksum = latest.state.get("data") if latest else None
@@ -57,9 +57,9 @@ def of_folder(folder: RunFolder) -> DataTrace | None:
 
 
 def checked(folder: RunFolder, dataset: Dataset, *, allow: bool) -> DataTrace:
-    """The trace of a run that goes on with these data, or is opened with them.
+    """Return the trace of a run that is continued or loaded with these data.
 
-    :param allow: go on with other data than before; the trace keeps both checksums
+    :param allow: accept changed data; the trace keeps both checksums
     :raises OtherDataError: where the data have changed and that is not allowed
     """
     before, now = of_folder(folder), of_dataset(dataset)
@@ -68,9 +68,9 @@ def checked(folder: RunFolder, dataset: Dataset, *, allow: bool) -> DataTrace:
     if allow:
         return msgspec.structs.replace(now, earlier=(*before.earlier, before.checksum), base=before.base)
     raise OtherDataError(
-        f"{folder.path} belongs to data of checksum {before.checksum[:_SHOWN]}, but {dataset.name} now has "
-        f"{now.checksum[:_SHOWN]}: {_reason(before, now)}; restore the data, start a new run, or add "
-        "--other-data, which the record will tell"
+        f"{folder.path} was trained on data with checksum {before.checksum[:_SHOWN]}, but {dataset.name} now "
+        f"has {now.checksum[:_SHOWN]}: {_reason(before, now)}; restore the data, start a new run, or add "
+        "--other-data, which the record will mention"
     )
 
 
@@ -78,10 +78,10 @@ def _reason(before: DataTrace, now: DataTrace) -> str:
     if before.files_sha256 is None or now.files_sha256 is None:
         return "its images or their split have changed"
     if before.files_sha256 == now.files_sha256:
-        return "its files are the same, so they are now decoded or split in another way"
+        return "its files are the same, so they are now decoded or split differently"
     return "its files have changed"
 
 
 def write(folder: RunFolder, trace: DataTrace) -> None:
-    """Keep a trace in the run's folder."""
+    """Write a trace into the run folder."""
     write_atomic(folder.data, seal(msgspec.json.format(msgspec.json.encode(trace))))

@@ -1,4 +1,4 @@
-"""Training the whole model of a run, and what it starts from."""
+"""The training of the whole model of a run, from its starting weights."""
 
 import torch
 from torch import Tensor
@@ -17,20 +17,20 @@ from vaebench.training.checkpoint import Store
 from vaebench.training.loop import State
 
 PRIOR = "prior."
-"""How the names of a prior's weights begin."""
+"""The prefix of the names of a prior's weights."""
 
 
 def begin(prepared: Prepared, model: Vae) -> None:
-    """Let every part see the training images, as the model sees them.
+    """Show the training images to every component, in the form in which the model sees them.
 
-    :raises UsageError: where a part cannot work with them
+    :raises UsageError: where a component cannot work with them
     """
     torch.manual_seed(derived_seed(prepared.request.seed, "begin"))
     model.begin(scoring.seen_train_images(prepared.data), prepared.data.train.labels)
 
 
 def stand_in(prepared: Prepared, model: Vae) -> Prior | None:
-    """What takes the prior's place while the rest trains, where the prior is fitted afterwards."""
+    """Build the prior that is used while the rest trains; None where the prior trains with the rest."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(prepared.request.seed, "stand-in"))
         prior = prepared.composition.build_stand_in(model)
@@ -40,9 +40,9 @@ def stand_in(prepared: Prepared, model: Vae) -> Prior | None:
 
 
 def train(job: Job, model: Vae, *, but_prior: bool = False) -> State:
-    """Train the whole model to the end of its budget; it then has its final weights.
+    """Train the whole model to the end of its budget and load its final weights.
 
-    :param but_prior: the prior in place only stands in for one that is fitted afterwards
+    :param but_prior: the model's prior is only a stand-in for one that is fitted afterwards
     """
     request = job.prepared.request
     if request.base is not None:
@@ -59,7 +59,7 @@ def train(job: Job, model: Vae, *, but_prior: bool = False) -> State:
 
 
 def _take_start(job: Job, model: Vae, *, but_prior: bool) -> None:
-    """Give a model the weights that its run starts from; a prior that is fitted afterwards starts afresh."""
+    """Load the weights from which the run starts; a prior that is fitted afterwards starts from scratch."""
     own = model.prior.state_dict(prefix=PRIOR) if but_prior else {}
     given = start.weights(job.folder)
     model.load_state_dict({n: t for n, t in given.items() if not (but_prior and n.startswith(PRIOR))} | own)

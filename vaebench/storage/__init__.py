@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, locks, seals and TOML."""
+"""Storage: files that are written completely or not at all, locks, checksums (seals) and TOML."""

@@ -1,14 +1,14 @@
-"""Where what can be fetched or made again is kept; who has no home folder does without."""
+"""Folders for files that can be downloaded or made again; they may be missing without a home folder."""
 
 import os
 from pathlib import Path
 
 NOWHERE = Path(os.devnull) / "no-home-folder"
-"""A folder that can neither be there nor be made."""
+"""A folder that cannot exist and cannot be created."""
 
 
 def folder(variable: str, *below: str) -> Path:
-    """The folder that an environment variable names, else one below the user's cache, else ``NOWHERE``."""
+    """Return the folder named by an environment variable, else one in the user's cache, else ``NOWHERE``."""
     if named := os.environ.get(variable):
         return Path(named)
     try:

@@ -1,4 +1,4 @@
-"""Text as an editor, a shell or git may have left it: a byte-order mark, UTF-16, Windows' line ends."""
+"""Text files as editors, shells and git may change them: byte-order marks, UTF-16, Windows line ends."""
 
 import codecs
 from typing import Final
@@ -13,11 +13,11 @@ _MARKS: Final = (
 
 
 def plain_utf8(content: bytes) -> bytes:
-    """The same text in UTF-8 without a byte-order mark, its lines ended by one line feed.
+    """Return the same text in UTF-8, without a byte-order mark, with line feeds as line ends.
 
-    Without a mark the bytes are taken for UTF-8, and their line ends alone are changed.
+    Bytes without a mark are assumed to be UTF-8; only their line ends are changed.
 
-    :raises UnicodeDecodeError: where a mark says UTF-16 or UTF-32 and the rest is none
+    :raises UnicodeDecodeError: where the mark of UTF-16 or UTF-32 is followed by invalid bytes
     """
     for mark, encoding in _MARKS:
         if content.startswith(mark):

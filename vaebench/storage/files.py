@@ -1,6 +1,6 @@
-"""Files that are whole or not there: written beside their place, flushed to the disk, then renamed.
+"""Atomic files: each is written to a temporary file beside it, flushed to the disk, then renamed.
 
-What the file system refuses is an OSError whose ``filename`` is the file or folder that was asked for.
+An OSError that is raised here has the requested file or folder as its ``filename``.
 """
 
 import os
@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FLUSHES_FOLDERS = os.name != "nt"
-"""Windows opens no folder as a file."""
+"""Windows cannot open a folder as a file."""
 _OLD = ".old.tmp"
-"""What a folder is called between the two renames that replace it."""
+"""The suffix of a folder between the two renames that replace it."""
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Writes and flushes raise errors without a name, renames name a temporary file: say ``path`` instead."""
+    """Put ``path`` into errors, which name no file (writes, flushes) or a temporary file (renames)."""
     try:
         yield
     except OSError as error:
@@ -26,7 +26,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _flush(path: Path) -> None:
-    """Flush a folder's entries to the disk, where the system can."""
+    """Flush a folder's entries to the disk, where the system supports it."""
     if not _FLUSHES_FOLDERS:
         return
     handle = os.open(path, os.O_RDONLY)
@@ -52,10 +52,10 @@ def _remove(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Replace a file in one step: after a crash it holds the old bytes or the new, never a mixture.
+    """Replace a file in one step: after a crash it contains the old bytes or the new, never a mixture.
 
-    :param durable: flushed to the disk, some milliseconds each; without, a loss of power may empty the file:
-        for what can be written again from something else
+    :param durable: flush to the disk, which takes milliseconds; without it a power loss may empty the file,
+        which is acceptable only for a file that can be made again
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _naming(path):
@@ -72,7 +72,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def write_folder_atomic(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make a folder with these files in one step; an existing one is replaced.
+    """Create a folder with these files in one step; an existing folder is replaced.
 
     After a crash and ``clear_temporary`` it is the old folder or the new.
     """
@@ -101,7 +101,7 @@ def write_folder_atomic(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder in one step: after a crash and ``clear_temporary`` it is whole or gone."""
+    """Remove a folder in one step: after a crash and ``clear_temporary`` it is complete or gone."""
     aside = folder.with_name(f".{folder.name}.gone.tmp")
     with _naming(folder):
         folder.rename(aside)
@@ -109,7 +109,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def clear_temporary(folder: Path) -> None:
-    """Put right what an interrupted write left behind; only for the process that holds the folder's lock."""
+    """Clean up after an interrupted write; the caller must hold the folder's lock."""
     for litter in folder.glob(".*.tmp"):
         replaced = folder / litter.name.removeprefix(".").removesuffix(_OLD)
         if litter.name.endswith(_OLD) and not replaced.exists():

@@ -1,13 +1,13 @@
-"""Fields that a table did not always have: what their absence means in everything that was written before.
+"""Fields that were added later: what their absence means in tables that were written before.
 
-A record, a run's request and a checkpoint hold the fields that their tables had when they were written. A
-field that came later says beside its type what its absence means::
+A record, a run's request and a checkpoint contain the fields that their tables had when they were written. A
+field that was added later states, beside its type, what its absence means::
 
     ema_warmup: Annotated[bool, Meta(description="..."), later(False, since=5)] = True
 
-An old table is then read with that value, whatever the default is today, and the name of a table (its digest)
-is made without each field that says just that. So neither a new field nor another default renames what is
-there.
+An old table is read with that value, whatever the default is today. The digest that names a table leaves out
+each such field whose value equals the meaning of its absence. So neither a new field nor a changed default
+renames existing records and runs.
 """
 
 import math
@@ -24,30 +24,30 @@ _MARK = "absence"
 _Items = Callable[[Mapping[Any, Any]], Iterable[tuple[Any, Any]]]
 
 EVERY = math.inf
-"""As ``always`` of ``content``: nothing is left out."""
+"""The ``always`` of ``content`` that leaves out nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What it means that a table lacks a field, and the change in which the field came."""
+    """The meaning of a missing field, and the number of the change that added the field."""
 
     value: Any
     since: int
 
 
 def later(absent: Any, *, since: int) -> Meta:
-    """The mark of a field that came later.
+    """Mark a field that was added later.
 
-    :param absent: what a table without the field means; it never changes, as the default may
-    :param since: the number of the change that brings the field: one more than the largest in the package. A
-        table that itself came in that change or after it always had the field.
+    :param absent: the value that a table without the field means; it never changes, but the default may
+    :param since: the number of the change that adds the field: one more than the largest in the package. A
+        table that was itself added in that change or a later one always had the field.
     """
     return Meta(extra={_MARK: Absence(absent, since)})
 
 
 @cache
 def absences(table: type) -> Mapping[str, Absence]:
-    """The fields of a Struct or dataclass that came later, by name."""
+    """Return the fields of a Struct or dataclass that were added later, by name."""
     described = inspect.type_info(table)
     if not isinstance(described, inspect.StructType | inspect.DataclassType):
         return {}
@@ -57,14 +57,14 @@ def absences(table: type) -> Mapping[str, Absence]:
 
 def _marks(described: inspect.Type) -> Absence | None:
     if isinstance(described, inspect.UnionType) and any(map(_marks, described.types)):
-        raise TypeError("a field that came later is marked around its whole type, | None included")
+        raise TypeError("later() must mark the whole type of a field, including | None")
     if not isinstance(described, inspect.Metadata):
         return None
     return (described.extra or {}).get(_MARK) or _marks(described.type)
 
 
 def convert(table: Any, kind: type[T]) -> T:
-    """A table as it was written -> a Struct or dataclass; a field that it lacks has its absence's meaning.
+    """Convert a written table to a Struct or dataclass; a missing field gets the meaning of its absence.
 
     :raises msgspec.ValidationError: where the table does not fit
     """
@@ -72,7 +72,10 @@ def convert(table: Any, kind: type[T]) -> T:
 
 
 def decode(text: bytes, kind: type[T]) -> T:
-    """``convert`` of JSON; raises what msgspec raises for text that is none."""
+    """Convert JSON text like ``convert``.
+
+    :raises msgspec.DecodeError: where the text is not JSON or does not fit
+    """
     return convert(msgspec.json.decode(text), kind)
 
 
@@ -89,7 +92,7 @@ def _completed(table: Any, described: inspect.Type) -> Any:
         case inspect.ListType() | inspect.VarTupleType() if isinstance(table, list):
             return [_completed(value, described.item_type) for value in table]
         case inspect.TupleType() if isinstance(table, list) and len(table) == len(described.item_types):
-            return [_completed(value, each) for value, each in zip(table, described.item_types, strict=True)]
+            return [_completed(value, item) for value, item in zip(table, described.item_types, strict=True)]
     return table
 
 
@@ -105,7 +108,7 @@ def _with_absences(table: dict[Any, Any], described: inspect.StructType | inspec
 
 
 def _member(table: Any, members: Sequence[inspect.Type]) -> inspect.Type:
-    """The member of a union that a table is meant for: a Struct by its tag, else the first that can be."""
+    """Return the member of a union that a table fits: a Struct by its tag, else the first possible member."""
     for member in members:
         inner = member
         while isinstance(inner, inspect.Metadata):
@@ -125,17 +128,17 @@ def _member(table: Any, members: Sequence[inspect.Type]) -> inspect.Type:
 
 
 def content(value: Any, always: float = 0) -> Any:
-    """What a Struct says, as JSON-able tables, without the later fields that say only what absence means.
+    """Convert a Struct to builtins, without the later fields whose value is the meaning of their absence.
 
-    A Struct that omits defaults leaves out those fields in any case.
+    A Struct with ``omit_defaults`` leaves out those fields in any case.
 
-    :param always: fields of the changes up to this one are never left out; ``EVERY``: none is
+    :param always: fields up to this change are never left out; with ``EVERY`` no field is
     """
     return _content(value, always, lambda table: table.items())
 
 
 def canonical(value: Any, always: float = 0) -> bytes:
-    """``content`` as JSON of which each value has exactly one: the keys of its dictionaries are sorted."""
+    """Encode ``content`` as canonical JSON, with the keys of dictionaries sorted: one text for each value."""
     return msgspec.json.encode(_content(value, always, lambda table: sorted(table.items(), key=_key)))
 
 

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""Locks that let one process at a time use a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ LOCK = ".lock"
 
 @contextmanager
 def held(folder: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold a folder; the kernel frees it when the process ends, however it ends.
+    """Lock a folder; the kernel releases the lock whenever and however the process ends.
 
-    :param wait: seconds
-    :raises InUseError: where another process holds it, after ``wait``
-    :raises UsageError: where the lock is a link, which would be written through
+    :param wait: seconds to wait for another process
+    :raises InUseError: where another process still holds the lock after ``wait``
+    :raises UsageError: where the lock file is a symbolic link, which could lead out of the folder
     """
     from filelock import FileLock, Timeout
 

@@ -1,6 +1,6 @@
-"""JSON objects that notice a changed bit: the last member is the sha256 of the text without it.
+"""JSON objects that carry their own checksum: the last member is the SHA-256 of the text before it.
 
-The text is that of ``vaebench.storage.encoding.plain_utf8``: its encoding and line ends are no content.
+The checksum is taken of ``vaebench.storage.encoding.plain_utf8``, so encoding and line ends may change.
 """
 
 import hashlib
@@ -13,22 +13,22 @@ _LENGTH = len(',\n  "sha256": ""\n}\n') + 64
 
 
 def seal(text: bytes) -> bytes:
-    """An indented JSON object, not empty, with its seal."""
+    """Add the checksum to an indented JSON object, which must not be empty."""
     body = text.removesuffix(b"\n").removesuffix(b"\n}")
     digest = hashlib.sha256(body).hexdigest()
     return body + f',\n  "sha256": "{digest}"\n}}\n'.encode()
 
 
 def unseal(text: bytes) -> bytes:
-    """The object that was sealed; text without a seal, as the first runs have it, is returned in UTF-8.
+    """Check and remove the checksum; text without one, as in the first runs, is returned in UTF-8.
 
-    :raises ValueError: where it has changed
+    :raises ValueError: where the text has changed
     """
     text = plain_utf8(text).rstrip(b"\n") + b"\n"
-    found = _SEAL.fullmatch(text[-_LENGTH:])
-    if found is None:
+    match = _SEAL.fullmatch(text[-_LENGTH:])
+    if match is None:
         return text
     body = text[:-_LENGTH]
-    if hashlib.sha256(body).hexdigest().encode() != found[1]:
+    if hashlib.sha256(body).hexdigest().encode() != match[1]:
         raise ValueError("it has changed since it was written")
     return body + b"\n}\n"

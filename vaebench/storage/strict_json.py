@@ -1,4 +1,4 @@
-"""JSON that every strict parser reads: NaN and the infinities, which JSON lacks, are null."""
+"""JSON that every strict parser accepts: NaN and infinities, which JSON lacks, become null."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import msgspec
 
 
 def strict(value: Any, *, indent: int | None = None) -> str:
-    """The JSON text of builtins and msgspec structs, in ASCII, so that every terminal can print it."""
+    """Encode builtins and msgspec structs as JSON, in ASCII, so that every terminal can print it."""
     return json.dumps(_finite(msgspec.to_builtins(value)), allow_nan=False, indent=indent)
 
 

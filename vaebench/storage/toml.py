@@ -1,4 +1,4 @@
-"""TOML files: those that are shipped by their names, and their tables."""
+"""TOML files: the shipped ones by name, and their tables."""
 
 import os
 from collections.abc import Callable
@@ -11,31 +11,32 @@ from vaebench.text import nearest, one_line
 
 
 def shipped(folder: Path) -> dict[str, Path]:
-    """The TOML files of a folder, by name."""
+    """Return the TOML files of a folder, by name."""
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def find(said: str, known: dict[str, Path], what: str) -> Path:
-    """The file that is meant: a known one by its name, else a path.
+def find(word: str, files: dict[str, Path], what: str) -> Path:
+    """Return the file that a word names: one of ``files`` by its name, else a path.
 
-    A path is known by a separator, by ``.toml`` at its end, or by being there.
+    A word is a path if it has a separator, ends in ``.toml``, or names an existing file.
 
     :param what: the kind of file, for the message
     :raises UsageError: for a word that is neither
     """
-    if said in known:
-        return known[said]
-    path = Path(said)
-    if path.suffix == ".toml" or "/" in said or os.sep in said or os.path.exists(said):
+    if word in files:
+        return files[word]
+    path = Path(word)
+    if path.suffix == ".toml" or "/" in word or os.sep in word or os.path.exists(word):
         return path
-    there = f"those are {', '.join(known)}{nearest(said, known)}"
-    raise UsageError(f"{one_line(said)} is neither a file nor a shipped {what}; {there}")
+    shipped_names = f"shipped are {', '.join(files)}{nearest(word, files)}"
+    raise UsageError(f"{one_line(word)} is neither a file nor a shipped {what}; {shipped_names}")
 
 
 def read(path: Path, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
-    """The table in a file; UsageError, in one line that names the file, where there is none.
+    """Read the table in a file.
 
-    :param parse_float: makes a number with a point or an exponent
+    :param parse_float: converts the text of a number with a point or an exponent
+    :raises UsageError: where the file cannot be read or is not valid TOML
     """
     import tomllib
 
@@ -44,4 +45,4 @@ def read(path: Path, parse_float: Callable[[str], Any] = float) -> dict[str, Any
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {one_line(error)}") from None
+        raise UsageError(f"{path} is not valid TOML: {one_line(error)}") from None
