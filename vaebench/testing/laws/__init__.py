@@ -17,17 +17,20 @@ from vaebench.testing.laws.objectives import OBJECTIVES
 from vaebench.testing.laws.parameters import PARAMETERS
 from vaebench.testing.laws.priors import PRIORS
 from vaebench.testing.laws.quantisation import QUANTISATION
+from vaebench.testing.laws.rates import RATES
 from vaebench.testing.laws.reading import READING
+from vaebench.testing.laws.sampling import SAMPLING
+from vaebench.testing.laws.slopes import SLOPES
 from vaebench.testing.laws.temperature import TEMPERATURE
 from vaebench.testing.subject import Function
 
 PARTS: dict[str, tuple[Law, ...]] = {
     "encoder": (*EVERY, *GRADIENTS, *PARAMETERS, *ENCODERS),
-    "latent": (*EVERY, *GRADIENTS, *PARAMETERS, *LATENTS, *READING, *QUANTISATION),
+    "latent": (*EVERY, *GRADIENTS, *PARAMETERS, *LATENTS, *RATES, *READING, *QUANTISATION),
     "prior": (*EVERY, *GRADIENTS, *PARAMETERS, *PRIORS, *TEMPERATURE),
     "decoder": (*EVERY, *GRADIENTS, *PARAMETERS, *DECODERS, *AUTOREGRESSION),
-    "likelihood": (*EVERY, *GRADIENTS, *PARAMETERS, *LIKELIHOODS),
-    "objective": (*EVERY, *GRADIENTS, *PARAMETERS, *OBJECTIVES),
+    "likelihood": (*EVERY, *GRADIENTS, *PARAMETERS, *LIKELIHOODS, *SAMPLING),
+    "objective": (*EVERY, *GRADIENTS, *PARAMETERS, *OBJECTIVES, *SLOPES),
 }
 """The laws of each kind of part."""
 

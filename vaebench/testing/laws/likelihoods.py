@@ -14,15 +14,11 @@ from vaebench.noise import TorchNoise
 from vaebench.testing import strategies
 from vaebench.testing.law import Law, NotTriedError, close, hold
 from vaebench.testing.laws.every import refuses
-from vaebench.testing.statistics import SIGMAS, agree
 from vaebench.testing.subject import PartSubject, Subject, every_image, random_images
 
 CONTRACT = "vaebench/contracts.py, Likelihood"
 SPREADS = (1.0, 0.0, 5.0, 30.0, 300.0)
 SHIFTS = (0.0, -20.0, 20.0)
-DRAWS, PIXELS = 1000, 16
-NEAR = 0.2
-"""How far the mean of coupled colours may be from the samples', as a share of levels − 1."""
 
 
 def made(subject: PartSubject, image: ImageShape, parameters: dict[str, Any], seed: int = 0) -> Likelihood:
@@ -82,21 +78,6 @@ def sums_to_one(
     close(total, 1.0, f"the probabilities of all {len(every)} images sum to")
 
 
-def samples_follow(
-    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
-) -> None:
-    likelihood = made(subject, image, parameters)
-    every = every_image(image)
-    params = drawn(likelihood, seed, min(spread, 1.0))
-    p = likelihood.log_prob(params.expand(len(every), -1, -1, -1), every).exp()
-    n = 10_000
-    x = likelihood.sample(params.expand(n, -1, -1, -1), TorchNoise())
-    hold(x.dtype == torch.int64, "the dtype of samples", x.dtype, torch.int64)
-    weights = image.levels ** torch.arange(image.dims - 1, -1, -1)
-    counts = torch.bincount((x.flatten(1) * weights).sum(1), minlength=len(every))
-    agree(counts, p, "counts of 10,000 samples against the probabilities, as χ²")
-
-
 def impossible(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
@@ -151,19 +132,6 @@ def pixels_are_independent(
     )
 
 
-def works_on_one_pixel(
-    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
-) -> None:
-    likelihood = made(subject, image, parameters)
-    params = drawn(likelihood, seed, spread, batch=3)
-    x = likelihood.sample(params[:, :, :1, :1], TorchNoise())
-    shape = (3, image.channels, 1, 1)
-    hold(x.shape == shape, "a sample of the parameters of one pixel", tuple(x.shape), shape)
-    whole = likelihood.log_prob_pixels(params, random_images(image, 3, seed))[:, :, :1, :1]
-    alone = likelihood.log_prob_pixels(params[:, :, :1, :1], random_images(image, 3, seed)[:, :, :1, :1])
-    close(alone, whole, "log p of a pixel alone, against within its image")
-
-
 def colours_are_apart(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
@@ -188,45 +156,6 @@ def colours_are_apart(
             1e-12,
             1e-12,
         )
-
-
-def mean_is_expectation(
-    subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
-) -> None:
-    likelihood = made(subject, image, parameters)
-    params = drawn(likelihood, seed, spread, shift)
-    found = likelihood.mean(params)
-    top = image.levels - 1
-    ends = (found.min().item(), found.max().item())
-    inside = ends[0] >= -1e-9 and ends[1] <= top * (1 + 1e-9)
-    hold(inside, "the least and the largest mean are outside 0 .. levels-1", ends, f"0 .. {top}")
-    if image.channels > 1 and not likelihood.by_colour:
-        _coupled_means(likelihood, seed)
-        return
-    values = torch.arange(image.levels)
-    every = values[:, None, None, None].expand(-1, image.channels, image.height, image.width)
-    log_p = likelihood.log_prob_pixels(params.expand(len(every), -1, -1, -1), every)
-    due = (log_p.exp() * every).sum(0, keepdim=True)
-    close(found, due, "the mean of a pixel, against Σ x p(x)", 1e-6, 1e-6 * top)
-
-
-def _coupled_means(likelihood: Likelihood, seed: int) -> None:
-    """Where colours are coupled: near the mean of the samples, for there may be no closed form."""
-    top = likelihood.image.levels - 1
-    params = drawn(likelihood, seed, 1.0, batch=PIXELS)[:, :, :1, :1]
-    x = likelihood.sample(params.repeat(DRAWS, 1, 1, 1), TorchNoise()).double()
-    x = x.reshape(DRAWS, PIXELS, likelihood.image.channels)
-    mean = likelihood.mean(params).reshape(PIXELS, likelihood.image.channels)
-    allowed = NEAR * top + SIGMAS * x.std(0) / math.sqrt(DRAWS)
-    worst = int(((mean - x.mean(0)).abs() - allowed).argmax())
-    pixel, colour = divmod(worst, likelihood.image.channels)
-    close(
-        mean[pixel, colour],
-        x[:, pixel, colour].mean(),
-        f"the mean of colour {colour} of a pixel of coupled colours, against that of {DRAWS} samples",
-        0,
-        allowed[pixel, colour].item(),
-    )
 
 
 def wrong_shapes_are_named(
@@ -283,14 +212,6 @@ LIKELIHOODS = (
         tries=40,
     ),
     Law(
-        "samples follow the probabilities",
-        "Samples follow the log-probability: χ² of 10,000 against the listed images, false alarms 1e-6.",
-        CONTRACT + ".sample",
-        samples_follow,
-        of_tiny_images,
-        tries=15,
-    ),
-    Law(
         "impossible values",
         "An image with a value outside 0 .. levels-1 has log p = −∞ or is an error, never a number.",
         CONTRACT + ".log_prob",
@@ -307,14 +228,6 @@ LIKELIHOODS = (
         tries=20,
     ),
     Law(
-        "one pixel at a time",
-        "Scores and samples of one pixel's parameters alone, as autoregressive decoders ask.",
-        CONTRACT,
-        works_on_one_pixel,
-        of_images,
-        tries=10,
-    ),
-    Law(
         "colours by block",
         "by_colour: block c of the parameters rules colour c alone.",
         CONTRACT + ".by_colour",
@@ -322,14 +235,6 @@ LIKELIHOODS = (
         of_images,
         tries=10,
         unless=_not_by_colour,
-    ),
-    Law(
-        "mean is the expectation",
-        "The mean is within 0 .. levels-1 and, where colours are apart, is Σ x p(x).",
-        CONTRACT + ".mean",
-        mean_is_expectation,
-        of_images,
-        tries=30,
     ),
     Law(
         "wrong shapes are named",
