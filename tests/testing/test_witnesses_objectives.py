@@ -13,7 +13,11 @@ from vaebench.contracts import (
 
 from .witness import Witness, bites
 
-SEES, TRAINS, BLIND = "sees only what is before", "sees only what is before, in training", "no blind spot"
+SEES, TRAINS, BLIND = (
+    "each pixel sees only earlier pixels",
+    "each pixel sees only earlier pixels, in training",
+    "no blind spot",
+)
 
 
 class Plain(Objective):
@@ -73,7 +77,9 @@ class Rooted(Plain):
 
 
 WITNESSES = [
-    Witness("objective", "a loss per image", BatchLoss, "shape of the loss", "a loss of batch means"),
+    Witness(
+        "objective", "there is one loss per image", BatchLoss, "shape of the loss", "a loss of batch means"
+    ),
     Witness(
         "objective",
         "distortion counts in nats",
@@ -97,7 +103,7 @@ WITNESSES = [
     ),
     Witness(
         "objective",
-        "training and validation weigh alike",
+        "the loss is the same in both modes",
         TwoWeights,
         "eval mode",
         "a KL weight in training and another in validation",

@@ -161,7 +161,7 @@ def _not_autoregressive(subject: Subject) -> str | None:
 
 AUTOREGRESSION = (
     Law(
-        "sees only what is before",
+        "each pixel sees only earlier pixels",
         "In eval mode no parameter moves with its own value or a later one, but for rounding.",
         CONTRACT,
         sees_only_what_is_before,
@@ -170,7 +170,7 @@ AUTOREGRESSION = (
         unless=_not_autoregressive,
     ),
     Law(
-        "sees only what is before, in training",
+        "each pixel sees only earlier pixels, in training",
         "The same in train mode, where batch normalisation mixes all pixels.",
         CONTRACT,
         _in_train_mode,
@@ -188,7 +188,7 @@ AUTOREGRESSION = (
         unless=_not_autoregressive,
     ),
     Law(
-        "sampling is the plain way's",
+        "fast sampling equals plain sampling",
         "sample draws, in float64, what one forward pass per pixel draws from the same noise.",
         "vaebench/contracts.py, Decoder.sample; Ramachandran et al. 2017",
         cached_is_plain,

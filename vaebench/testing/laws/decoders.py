@@ -162,7 +162,7 @@ DECODERS = (
         tries=12,
     ),
     Law(
-        "latents are seen",
+        "every latent affects the output",
         "Every channel of the finest latent features moves some parameter.",
         CONTRACT + ".forward",
         latents_are_seen,
@@ -170,7 +170,7 @@ DECODERS = (
         tries=10,
     ),
     Law(
-        "the image is not read",
+        "the decoder ignores the image",
         "A decoder that does not offer autoregressive gives the same map for any image and for none.",
         CONTRACT + ".forward",
         image_is_not_read,
@@ -179,7 +179,7 @@ DECODERS = (
         unless=_reads,
     ),
     Law(
-        "wrong features are named",
+        "wrong features are refused",
         "Features of other channels are refused by an error that names both numbers.",
         CONTRACT + ".forward",
         wrong_features,

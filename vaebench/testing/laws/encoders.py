@@ -60,7 +60,7 @@ def _blind(subject: Subject) -> str | None:
 
 ENCODERS = (
     Law(
-        "levels are kept",
+        "maps match the levels",
         "forward gives one map per level, of its shape, fine to coarse, in train and eval mode.",
         CONTRACT + ".levels",
         levels_are_kept,
@@ -83,7 +83,7 @@ ENCODERS = (
         tries=8,
     ),
     Law(
-        "wrong channels are named",
+        "wrong channels are refused",
         "An image of other channels is refused by an error that names both numbers.",
         CONTRACT + ".forward",
         wrong_channels,

@@ -93,7 +93,7 @@ ESTIMATORS = (
         10,
     ),
     Law(
-        "exact where q is",
+        "is exact for the exact posterior",
         "With the true posterior every weight is p(x), so IWAE-K is log p(x).",
         CONTRACT,
         exact_posterior_is_exact,

@@ -223,7 +223,7 @@ def refuses(call: Callable[[], object], given: Shapes, expected: Shapes) -> None
 
 EVERY = (
     Law(
-        "says what it is",
+        "the component is documented",
         "It is a Part with a docstring, known slots in needs and suggests, and parameters with a meaning.",
         CONTRACT,
         says_what_it_is,
@@ -236,7 +236,7 @@ EVERY = (
         models,
     ),
     Law(
-        "state survives",
+        "state survives saving and loading",
         "A state saved and loaded into another model gives the same scores and samples, bit for bit.",
         CONTRACT,
         survives_save_and_load,
@@ -244,7 +244,7 @@ EVERY = (
         tries=6,
     ),
     Law(
-        "deterministic under a seed",
+        "the same seed gives the same results",
         "The same seed builds, trains, scores and samples the same, bit for bit.",
         "vaebench/noise.py",
         is_deterministic,
@@ -260,7 +260,7 @@ EVERY = (
         tries=10,
     ),
     Law(
-        "evaluation leaves no trace",
+        "evaluation changes no state",
         "Scoring, sampling and reconstructing in eval mode change no parameter, buffer or global generator.",
         "vaebench/contracts.py, Part.after_step; vaebench/noise.py",
         evaluation_leaves_no_trace,

@@ -160,14 +160,14 @@ def no_groups(subject: Subject) -> str | None:
 
 LATENTS = (
     Law(
-        "a walk visits its groups",
+        "a walk visits every group",
         "A walk gives one term per group, in order, with latents and features of the promised shapes.",
         CONTRACT + ".walk",
         walks_its_groups,
         models,
     ),
     Law(
-        "its words are kept",
+        "offers match the groups",
         "real, codes and single say what the groups are.",
         CONTRACT + ".groups; Part.offers",
         words_are_kept,
@@ -183,7 +183,7 @@ LATENTS = (
         tries=10,
     ),
     Law(
-        "temperature",
+        "a walk follows the temperature",
         "At temperature 1 a walk is the prior's; at 0 a normal prior gives its mean whatever the noise.",
         "vaebench/terms.py, Generate",
         temperature,
@@ -199,7 +199,7 @@ LATENTS = (
         tries=6,
     ),
     Law(
-        "no learning in evaluation",
+        "evaluation learns nothing",
         "Inference in eval mode and after_step change no state.",
         "vaebench/contracts.py, Part.after_step",
         evaluation_learns_nothing,
@@ -207,7 +207,7 @@ LATENTS = (
         tries=6,
     ),
     Law(
-        "wrong features are named",
+        "wrong features are refused",
         "Features of other channels are refused by an error that names both numbers.",
         CONTRACT + ".walk",
         wrong_features,

@@ -204,7 +204,7 @@ LIKELIHOODS = (
         tries=30,
     ),
     Law(
-        "log-probability of a mass",
+        "log p is at most zero",
         "log p of an integer image is a number of at most 0, with a finite gradient, at extremes too.",
         CONTRACT,
         is_a_mass,
@@ -212,7 +212,7 @@ LIKELIHOODS = (
         tries=40,
     ),
     Law(
-        "impossible values",
+        "impossible values have no probability",
         "An image with a value outside 0 .. levels-1 has log p = −∞ or is an error, never a number.",
         CONTRACT + ".log_prob",
         impossible,
@@ -228,7 +228,7 @@ LIKELIHOODS = (
         tries=20,
     ),
     Law(
-        "colours by block",
+        "each block sets one colour",
         "by_colour: block c of the parameters rules colour c alone.",
         CONTRACT + ".by_colour",
         colours_are_apart,
@@ -237,7 +237,7 @@ LIKELIHOODS = (
         unless=_not_by_colour,
     ),
     Law(
-        "wrong shapes are named",
+        "wrong shapes are refused",
         "Images or parameters of another shape are refused by an error that names both shapes.",
         CONTRACT + ".log_prob",
         wrong_shapes_are_named,
@@ -245,7 +245,7 @@ LIKELIHOODS = (
         tries=5,
     ),
     Law(
-        "log p in float32",
+        "log p agrees in float32 and float64",
         "The log-probability in float32 is that in float64 but for rounding.",
         CONTRACT,
         precisions_agree,

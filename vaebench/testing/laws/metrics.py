@@ -118,7 +118,7 @@ METRICS = (
         10,
     ),
     Law(
-        "few images are said",
+        "too few images are flagged",
         "The record counts the images, flags too few, and KID's subsets are never larger than the set.",
         CONTRACT,
         few_images_are_said,

@@ -206,7 +206,7 @@ def no_formula(subject: Subject) -> str | None:
 
 OBJECTIVES = (
     Law(
-        "a loss per image",
+        "there is one loss per image",
         "The loss has one finite value per image, for any samples and batch; it moves with its image unless "
         "over says that it is a function of the whole batch.",
         CONTRACT + ".forward and .over",
@@ -215,7 +215,7 @@ OBJECTIVES = (
         tries=30,
     ),
     Law(
-        "is its formula",
+        "the loss matches its formula",
         "The loss is what the class's formula says of it, in plain numbers, at any step.",
         CONTRACT + ".formula",
         is_its_formula,
@@ -224,7 +224,7 @@ OBJECTIVES = (
         unless=no_formula,
     ),
     Law(
-        "training and validation weigh alike",
+        "the loss is the same in both modes",
         "The loss of the same terms is the same in train and in eval mode.",
         CONTRACT + ".forward",
         modes_agree,

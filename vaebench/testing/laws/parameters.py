@@ -171,7 +171,7 @@ def _has_none(subject: Subject) -> str | None:
 
 PARAMETERS = (
     Law(
-        "every parameter acts",
+        "every parameter has an effect",
         "Of each parameter some values, and of a word or a switch all, differ in what they build or compute.",
         "vaebench/parameters.py; vaebench/testing/values.py, excuses",
         parameters_act,

@@ -264,7 +264,7 @@ PRIORS = (
         unless=_needs(CODES, "codes"),
     ),
     Law(
-        "covers what it says",
+        "the prior covers the groups it declares",
         "It rules the groups that covers names, leaves the others, and its stand-in is there.",
         CONTRACT + ".covers",
         covers_what_it_says,
@@ -273,7 +273,7 @@ PRIORS = (
         unless=no_latents,
     ),
     Law(
-        "rows are apart",
+        "latents do not depend on the batch",
         "A latent's density and sample do not depend on the batch that it is in; temperature 1 is plain.",
         CONTRACT + ".at; vaebench/noise.py",
         rows_are_apart,
@@ -282,7 +282,7 @@ PRIORS = (
         unless=no_latents,
     ),
     Law(
-        "wrong latents are named",
+        "wrong latents are refused",
         "Latents of another shape are refused by an error that names both shapes.",
         "vaebench/distributions.py, Distribution.log_prob",
         wrong_latents,

@@ -247,7 +247,7 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "the code is the best",
+        "the nearest code is taken",
         "No other code at a place has a smaller commitment penalty: the code taken is the nearest.",
         "van den Oord et al. 2017, eq. 1 and 3",
         the_code_is_the_best,
@@ -256,7 +256,7 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "penalties move what they name",
+        "each penalty trains what it names",
         "The gradient of the penalty commitment is in the encoder, that of codebook in the codes, alone.",
         "van den Oord et al. 2017, eq. 3 (stop-gradients)",
         penalties_move_what_they_name,
@@ -265,7 +265,7 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "codes stay in reach",
+        "codes stay near the data",
         "At the defaults, after 40 steps every code's features are finite and within ten times the data's.",
         "van den Oord et al. 2017, app. A.1 (counts that start at zero leave unused codes to explode)",
         codes_stay_in_reach,
@@ -283,7 +283,7 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "look-up before update",
+        "a look-up changes no code",
         "Asking for codes in train mode changes none: only after_step does.",
         "vaebench/contracts.py, Part.after_step",
         asking_changes_no_code,

@@ -68,7 +68,7 @@ def posteriors_see_the_image(subject: PartSubject, image: ImageShape, parameters
 
 READING = (
     Law(
-        "latents are read",
+        "every latent affects the features",
         "Every channel of every group of latents moves some feature that the decoder gets.",
         CONTRACT + ".walk",
         latents_are_read,
@@ -77,7 +77,7 @@ READING = (
         unless=no_groups,
     ),
     Law(
-        "posteriors see the image",
+        "posteriors depend on the image",
         "Each group's posterior differs from image to image, the latents above being the same.",
         CONTRACT + ".walk",
         posteriors_see_the_image,

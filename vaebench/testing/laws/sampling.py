@@ -93,7 +93,7 @@ SAMPLING = (
         tries=15,
     ),
     Law(
-        "one pixel at a time",
+        "a pixel can be scored alone",
         "Scores and samples of one pixel's parameters alone, as autoregressive decoders ask.",
         CONTRACT,
         works_on_one_pixel,
@@ -101,7 +101,7 @@ SAMPLING = (
         tries=10,
     ),
     Law(
-        "mean is the expectation",
+        "the mean is the expectation",
         "The mean is within 0 .. levels-1 and, where colours are apart, is Σ x p(x).",
         CONTRACT + ".mean",
         mean_is_expectation,

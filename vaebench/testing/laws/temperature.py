@@ -83,7 +83,7 @@ def _spreads(p: Distribution, name: str) -> None:
 
 TEMPERATURE = (
     Law(
-        "temperature spreads",
+        "a higher temperature spreads the samples",
         "The hotter, the wider: reals spread, codes of less probability come; given what is above, too.",
         "vaebench/distributions.py, Distribution.sample",
         temperature_acts,
