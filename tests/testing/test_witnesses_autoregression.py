@@ -85,7 +85,7 @@ class StaleCache(Raster):
 WITNESSES = [
     Witness("decoder", SEES, BWhereA, "of that pixel", "mask B where A belongs"),
     Witness("decoder", BLIND, AWhereB, "in its own row", "mask A where B belongs"),
-    Witness("decoder", SEES, Unshifted, "see colour", "the missing shift of the vertical stack"),
+    Witness("decoder", SEES, Unshifted, "depend on colour", "the missing shift of the vertical stack"),
     Witness("decoder", TRAINS, Normed, "in train mode", "batch normalisation in a PixelCNN"),
     Witness(
         "decoder", BLIND, OneStack, "blind spot", "one stack of masked convolutions (van den Oord 2016a)"
@@ -94,7 +94,7 @@ WITNESSES = [
         "decoder",
         "fast sampling equals plain sampling",
         StaleCache,
-        "plain way",
+        "one forward pass per pixel",
         "a cache read before it is written",
     ),
 ]

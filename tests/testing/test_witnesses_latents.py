@@ -125,7 +125,7 @@ WITNESSES = [
         "a log variance taken for a log std",
     ),
     Witness("latent", "root is the first posterior", OtherRoot, "root", "a VampPrior on another posterior"),
-    Witness("latent", "wrong features are refused", Crop, "was taken", "channels cropped in silence"),
+    Witness("latent", "wrong features are refused", Crop, "was accepted", "channels cropped in silence"),
 ]
 
 

@@ -207,7 +207,7 @@ WITNESSES = [
     Witness(
         "likelihood", "the mean is the expectation", Location, "Σ x p(x)", "a location passed for a mean"
     ),
-    Witness("likelihood", "wrong shapes are refused", Broadcasting, "was taken", "broadcasting"),
+    Witness("likelihood", "wrong shapes are refused", Broadcasting, "was accepted", "broadcasting"),
     Witness(
         "likelihood",
         "log p agrees in float32 and float64",

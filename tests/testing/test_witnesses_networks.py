@@ -203,7 +203,9 @@ WITNESSES = [
         "encoder", "every pixel is seen", Stride, "no feature depends", "stride without a kernel to match"
     ),
     Witness("encoder", "images are encoded alone", Neighbour, "alone", "rows that see one another"),
-    Witness("encoder", "wrong channels are refused", AnyChannels, "was taken", "a mean over whatever comes"),
+    Witness(
+        "encoder", "wrong channels are refused", AnyChannels, "was accepted", "a mean over whatever comes"
+    ),
     Witness("decoder", "parameters for every pixel", EvenSides, "parameters", "sides doubled, never cropped"),
     Witness("decoder", "p(x|z) sums to one", Peeks, "", "a decoder that sees the target"),
     Witness(
@@ -213,10 +215,10 @@ WITNESSES = [
         "decoder",
         "every latent affects the output",
         FirstChannel,
-        "no parameter depends",
+        "no likelihood parameter depends",
         "channels lost on the way",
     ),
-    Witness("decoder", "wrong features are refused", Sums, "was taken", "a sum over whatever comes"),
+    Witness("decoder", "wrong features are refused", Sums, "was accepted", "a sum over whatever comes"),
 ]
 
 

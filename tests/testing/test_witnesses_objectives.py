@@ -91,14 +91,14 @@ WITNESSES = [
         "objective",
         "distortion counts in nats",
         NegativeLikelihood,
-        "a better explanation costs more",
+        "a better reconstruction costs more",
         "an NLL with the sign of a log-likelihood",
     ),
     Witness(
         "objective",
         "the best sample counts most",
         PositiveLoss,
-        "weighs more",
+        "more weight",
         "IWAE weights from the positive loss",
     ),
     Witness(

@@ -134,10 +134,10 @@ WITNESSES = [
         "prior",
         "latents do not depend on the batch",
         BatchCentred,
-        "image 4",
+        "row 4",
         "statistics of the batch in a density",
     ),
-    Witness("prior", "wrong latents are refused", Broadcasting, "(2, 3, 1, 1) is due", "broadcasting"),
+    Witness("prior", "wrong latents are refused", Broadcasting, "(2, 3, 1, 1) is expected", "broadcasting"),
 ]
 
 

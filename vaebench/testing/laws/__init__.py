@@ -1,4 +1,4 @@
-"""The laws of each kind, as plain tuples: what ``vaebench check`` and ``laws_for`` ask."""
+"""The laws of each kind, as plain tuples; ``vaebench check`` and ``laws_for`` check them."""
 
 from vaebench.evaluation import fid, likelihood
 from vaebench.maths import gaussian
@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[Law, ...]] = {
     "likelihood": (*EVERY, *GRADIENTS, *PARAMETERS, *LIKELIHOODS, *SAMPLING),
     "objective": (*EVERY, *GRADIENTS, *PARAMETERS, *OBJECTIVES, *SLOPES),
 }
-"""The laws of each kind of part."""
+"""Kind of component -> its laws."""
 
 LAWS: dict[str, tuple[Law, ...]] = {
     **PARTS,
@@ -43,11 +43,11 @@ LAWS: dict[str, tuple[Law, ...]] = {
     "metric": METRICS,
 }
 
-HOUSE = (
+BUILT_IN_FUNCTIONS = (
     Function("kl", "normal", function=gaussian.kl),
     Function("kl-standard", "normal", function=gaussian.kl_standard),
     Function("density", "normal", function=gaussian.log_density),
     Function("estimator", "bounds", function=likelihood.bounds),
     Function("metric", "fid", function=fid.score),
 )
-"""The house's own formulas, estimators and metrics, each under the laws of its kind."""
+"""vaebench's own formulas, estimators and metrics; each is checked under the laws of its kind."""

@@ -1,4 +1,4 @@
-"""Laws of encoders: an image to maps from fine to coarse."""
+"""Laws of encoders: they map an image to feature maps, from fine to coarse."""
 
 import torch
 
@@ -17,12 +17,21 @@ def levels_are_kept(subject: PartSubject, image: ImageShape, parameters: dict, s
     x = model.normalise(random_images(image, 3, seed))
     for mode in (True, False):
         maps = encoder.train(mode)(x)
-        hold(len(maps) == len(encoder.levels), "how many maps forward gives", len(maps), len(encoder.levels))
-        for i, (found, level) in enumerate(zip(maps, encoder.levels, strict=True)):
+        hold(
+            len(maps) == len(encoder.levels),
+            "the number of maps that forward returns",
+            len(maps),
+            len(encoder.levels),
+        )
+        for i, (features, level) in enumerate(zip(maps, encoder.levels, strict=True)):
             due = (3, *level)
-            hold(found.shape == due, f"the shape of map {i}, against its level", tuple(found.shape), due)
+            hold(
+                features.shape == due, f"the shape of map {i}, against its level", tuple(features.shape), due
+            )
     sizes = [level.height * level.width for level in encoder.levels]
-    hold(sizes == sorted(sizes, reverse=True), "places of the levels, in order", sizes, sorted(sizes)[::-1])
+    hold(
+        sizes == sorted(sizes, reverse=True), "the pixels of the levels, in order", sizes, sorted(sizes)[::-1]
+    )
 
 
 def every_pixel_is_seen(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
@@ -42,7 +51,7 @@ def encodes_alone(subject: PartSubject, image: ImageShape, parameters: dict, see
     whole = model.encoder(x)
     for i in range(3):
         for a, b in zip(model.encoder(x[i : i + 1]), whole, strict=True):
-            close(a, b[i : i + 1], "a feature of an image alone, against in its batch")
+            close(a, b[i : i + 1], "a feature of an image encoded alone, against in its batch")
 
 
 def wrong_channels(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
@@ -55,20 +64,20 @@ def wrong_channels(subject: PartSubject, image: ImageShape, parameters: dict, se
 
 def _blind(subject: Subject) -> str | None:
     offers = subject.target.offers
-    return "it has no features: it stands before no latents" if "nothing" in offers else None
+    return "it has no features, because the model has no latents" if "nothing" in offers else None
 
 
 ENCODERS = (
     Law(
         "maps match the levels",
-        "forward gives one map per level, of its shape, fine to coarse, in train and eval mode.",
+        "forward returns one map per level, of the level's shape, fine to coarse, in train and eval mode.",
         CONTRACT + ".levels",
         levels_are_kept,
         models,
     ),
     Law(
         "every pixel is seen",
-        "Every pixel value moves some feature.",
+        "Every pixel value affects some feature.",
         CONTRACT + ".forward",
         every_pixel_is_seen,
         models,
@@ -76,7 +85,7 @@ ENCODERS = (
     ),
     Law(
         "images are encoded alone",
-        "In eval mode an image's features do not depend on the batch it is in.",
+        "In eval mode an image's features do not depend on its batch.",
         CONTRACT + ".forward",
         encodes_alone,
         models,
@@ -84,7 +93,7 @@ ENCODERS = (
     ),
     Law(
         "wrong channels are refused",
-        "An image of other channels is refused by an error that names both numbers.",
+        "An image with another number of channels raises an error that names both numbers.",
         CONTRACT + ".forward",
         wrong_channels,
         models,

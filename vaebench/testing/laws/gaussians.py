@@ -1,4 +1,4 @@
-"""Laws of normal divergences and densities, element by element, in float64."""
+"""Laws of the KL divergences and densities of normals, element by element, in float64."""
 
 import math
 from typing import Any
@@ -25,17 +25,18 @@ def _normals(spread: float = 3.0) -> Any:
 
 
 def tensor(*values: float) -> tuple[Tensor, ...]:
+    """Make a float64 tensor of shape (1,) from each value."""
     return tuple(torch.tensor([v], dtype=torch.float64) for v in values)
 
 
 def log_normal(z: float, mean: float, log_std: float) -> float:
-    """The definition, apart from the formulas that are tried."""
+    """log N(z; μ, σ²) by its definition, independent of the formulas under test."""
     return -0.5 * ((z - mean) / math.exp(log_std)) ** 2 - math.log(math.exp(log_std) * math.sqrt(2 * math.pi))
 
 
 def is_the_integral(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
-    """Quadrature over 12 standard deviations; and Gauss-Hermite, exact since the integrand is quadratic."""
-    found = subject.target(*tensor(mq, sq, mp, sp)).item()
+    """Integrate by quadrature over 12 standard deviations on either side."""
+    measured = subject.target(*tensor(mq, sq, mp, sp)).item()
     std = math.exp(sq)
 
     def integrand(u: float) -> float:
@@ -43,7 +44,7 @@ def is_the_integral(subject: Function, mq: float, sq: float, mp: float, sp: floa
         return math.exp(log_normal(z, mq, sq)) * std * (log_normal(z, mq, sq) - log_normal(z, mp, sp))
 
     due, _ = quad(integrand, -12, 12, limit=200)
-    close(found, due, "KL(q‖p), against ∫ q log q/p by quadrature", 1e-7, 1e-7)
+    close(measured, due, "KL(q‖p), against ∫ q log q/p by quadrature", 1e-7, 1e-7)
 
 
 def is_the_mean(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
@@ -69,10 +70,10 @@ def is_a_divergence(subject: Function, mq: float, sq: float, mp: float, sp: floa
 def adds_up(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
     q, p = torch.tensor([[mq, mp], [sq, sp]]).double(), torch.tensor([[mp, mq], [0.0, sq]]).double()
     both = subject.target(q[0], q[1], p[0], p[1])
-    hold(both.shape == (2,), "a KL per element", tuple(both.shape), (2,))
+    hold(both.shape == (2,), "the shape of KL: one value per element", tuple(both.shape), (2,))
     for i in range(2):
-        one = subject.target(q[0, i], q[1, i], p[0, i], p[1, i])
-        close(both[i], one, f"dimension {i} of two, against alone", 1e-12, 1e-12)
+        single = subject.target(q[0, i], q[1, i], p[0, i], p[1, i])
+        close(both[i], single, f"KL of dimension {i} of two, against the dimension alone", 1e-12, 1e-12)
 
 
 def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
@@ -97,8 +98,13 @@ def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: floa
 
 def is_stable(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
     found = subject.target(*tensor(0.0, sq, 0.0, sp)).item()
-    hold(found >= 0, "KL of extreme spreads", found, "0 or more")
-    hold(math.isfinite(found) or sq - sp > 300, "KL of extreme spreads", found, "finite, where KL is")
+    hold(found >= 0, "KL of normals with extreme σ is negative", found, "0 or more")
+    hold(
+        math.isfinite(found) or sq - sp > 300,
+        "KL of normals with extreme σ",
+        found,
+        "finite where the exact KL is",
+    )
 
 
 def _near(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
@@ -108,7 +114,7 @@ def _near(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def keeps_its_digits(subject: Function, log_std: float, d_mean: float, d_log_std: float) -> None:
-    """Against the series ½ Σ_{n≥2} (2δ)ⁿ/n! + ½(Δμ/σp)²; a step of rounding of δ costs at most 1/δ of it."""
+    """Compare with the series ½ Σ_{n≥2} (2δ)ⁿ/n! + ½(Δμ/σp)²; rounding δ changes it by at most 1/δ of it."""
     q = tensor(d_mean, log_std + d_log_std)
     p = tensor(0.0, log_std)
     delta = (q[1] - p[1]).item()
@@ -148,11 +154,25 @@ KL = (
         _normals(1.5),
         20,
     ),
-    Law("is a divergence", "KL ≥ 0, and 0 only for equals.", CONTRACT, is_a_divergence, _normals(), 60),
-    Law("adds over dimensions", "Each dimension has its own KL.", CONTRACT, adds_up, _normals(), 20),
+    Law(
+        "is a divergence",
+        "KL ≥ 0, and KL = 0 only for equal normals.",
+        CONTRACT,
+        is_a_divergence,
+        _normals(),
+        60,
+    ),
+    Law(
+        "adds over dimensions",
+        "KL is computed for each dimension separately.",
+        CONTRACT,
+        adds_up,
+        _normals(),
+        20,
+    ),
     Law(
         "gradients match differences",
-        "Its gradients are the finite differences.",
+        "The gradients of KL equal finite differences.",
         CONTRACT,
         gradients_match,
         _normals(),
@@ -160,7 +180,7 @@ KL = (
     ),
     Law(
         "stable at extremes",
-        "For |log σ| up to 300 it is not negative, and finite where KL is.",
+        "For |log σ| up to 300 the result is not negative, and finite where the exact KL is.",
         CONTRACT,
         is_stable,
         _normals(300),
@@ -168,7 +188,7 @@ KL = (
     ),
     Law(
         "keeps its digits",
-        "The KL of normals that differ by δ, down to 1e-8, is exact to rounding of δ.",
+        "KL of normals that differ by δ, down to 1e-8, is exact up to the rounding of δ.",
         CONTRACT,
         keeps_its_digits,
         _near,
@@ -176,12 +196,19 @@ KL = (
     ),
 )
 KL_STANDARD = (
-    Law("is a special case", "KL to N(0, 1) is KL.", CONTRACT, standard_is_special, _normals(), 30),
+    Law(
+        "is a special case",
+        "KL(q‖N(0, 1)) equals the general form.",
+        CONTRACT,
+        standard_is_special,
+        _normals(),
+        30,
+    ),
 )
 DENSITY = (
     Law(
         "integrates to one",
-        "exp(log_density) integrates to one, and is the normal density.",
+        "exp(log_density) integrates to one and is the normal density.",
         CONTRACT,
         density_integrates,
         _normals(),

@@ -20,12 +20,14 @@ CONTRACT = "vaebench/contracts.py, Latent"
 def composed(
     subject: PartSubject, image: ImageShape, parameters: dict[str, Any], seed: int, shake: float = 0.1
 ) -> Vae:
+    """Build a model around the layer, in eval mode, with noise added to the layer's weights."""
     model = subject.model(image, parameters, seed).eval()
     shaken(model.latent, seed, shake)
     return model
 
 
 def inferred(model: Vae, image: ImageShape, seed: int, count: int = 3) -> Walk:
+    """Infer the latents of random images."""
     return model.infer(random_images(image, count, seed), rows(count, seed=seed))
 
 
@@ -35,7 +37,10 @@ def walks_its_groups(subject: PartSubject, image: ImageShape, parameters: dict, 
     for walk in (inferred(model, image, seed), latent.walk(None, Generate(), model.prior, rows(3), 3)):
         names = [t.group for t in walk.terms]
         hold(
-            names == list(latent.groups), "the groups of a walk, against those promised", names, latent.groups
+            names == list(latent.groups),
+            "the groups of a walk, against those that it declares",
+            names,
+            latent.groups,
         )
         above: tuple[Tensor, ...] = ()
         for term in walk.terms:
@@ -44,33 +49,36 @@ def walks_its_groups(subject: PartSubject, image: ImageShape, parameters: dict, 
             name = term.group.name
             hold(
                 len(term.above) == len(above),
-                f"group {name}: how many latents its term lists above it, against the groups before it",
+                f"group {name}: the number of latents in Term.above, against the groups before it",
                 len(term.above),
                 len(above),
             )
             for listed, z in zip(term.above, above, strict=True):
-                same(
-                    listed, z, f"group {name}: a latent listed above it differs from that of the group before"
-                )
+                same(listed, z, f"group {name}: a latent in Term.above differs from the latent of that group")
             above = (*above, term.z)
-        hold(len(walk.features) == len(latent.out), "maps of features", len(walk.features), len(latent.out))
+        hold(
+            len(walk.features) == len(latent.out),
+            "the number of feature maps",
+            len(walk.features),
+            len(latent.out),
+        )
         for i, (features, level) in enumerate(zip(walk.features, latent.out, strict=True)):
             due = (3, *level)
             hold(features.shape == due, f"the shape of features {i}", tuple(features.shape), due)
 
 
-def words_are_kept(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+def offers_match(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
     model = composed(subject, image, parameters, seed)
     groups = model.latent.groups
     reals = [g.codes is None for g in groups]
     if "real" in subject.offers:
-        hold(all(reals), "it offers real, and which groups are of reals", reals, "all")
+        hold(all(reals), "it offers real, but not every group is real-valued", reals, "all")
     if "codes" in subject.offers:
-        hold(not any(reals), "it offers codes, and which groups are of reals", reals, "none")
+        hold(not any(reals), "it offers codes, but some group is real-valued", reals, "none")
     if "single" in subject.offers:
-        hold(len(groups) == 1, "it offers single", len(groups), "one group")
+        hold(len(groups) == 1, "it offers single, but the number of groups differs", len(groups), "1")
     names = [g.name for g in groups]
-    hold(len(set(names)) == len(names), "the names of its groups", names, "no name twice")
+    hold(len(set(names)) == len(names), "the names of its groups", names, "distinct names")
 
 
 def replays(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
@@ -79,9 +87,11 @@ def replays(subject: PartSubject, image: ImageShape, parameters: dict, seed: int
     given = Given([t.z for t in first.terms])
     again = model.latent.walk(None, given, model.prior, rows(3, seed=seed + 1), 3)
     for a, b in zip(again.features, first.features, strict=True):
-        close(a, b, "features of the same latents, given instead of inferred", 1e-8, 1e-8)
-    for taken, term in zip(again.terms, first.terms, strict=True):
-        same(taken.z, term.z, f"group {term.group.name}: the latents taken differ from those given")
+        close(a, b, "features of given latents, against those of the same latents when inferred", 1e-8, 1e-8)
+    for replayed, term in zip(again.terms, first.terms, strict=True):
+        same(
+            replayed.z, term.z, f"group {term.group.name}: the latents of the walk differ from the given ones"
+        )
 
 
 def temperature(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
@@ -92,19 +102,28 @@ def temperature(subject: PartSubject, image: ImageShape, parameters: dict, seed:
 
     plain = model.latent.walk(None, Generate(), model.prior, rows(3, seed=seed), 3)
     for a, b in zip(walk(1.0, rows(3, seed=seed)).terms, plain.terms, strict=True):
-        close(a.z, b.z, f"group {a.group.name} at temperature 1, against the prior's own", 1e-12, 1e-12)
+        close(
+            a.z,
+            b.z,
+            f"group {a.group.name} at temperature 1, against a sample without temperature",
+            1e-12,
+            1e-12,
+        )
     cold = [walk(0.0, rows(3, seed=s)) for s in (seed, seed + 1)]
     for a, b in zip(*(w.terms for w in cold), strict=True):
         if not isinstance(a.p, DiagonalNormal):
-            return  # of other priors the contract says the spread only
-        close(a.z, b.z, f"group {a.group.name} at temperature 0 from other noise", 1e-12, 1e-12)
-        close(a.z, a.p.location, f"group {a.group.name} at temperature 0, against its prior's mean", 0, 1e-12)
+            return  # for other priors, the contract promises no mean
+        close(a.z, b.z, f"group {a.group.name} at temperature 0, from two noises", 1e-12, 1e-12)
+        close(a.z, a.p.location, f"group {a.group.name} at temperature 0, against the prior's mean", 0, 1e-12)
 
 
 def posterior_of(term: Term) -> Distribution:
-    """The posterior of a term that was inferred."""
+    """Return the posterior of an inferred term.
+
+    :raises LawBroken: where the term has none
+    """
     if term.q is None:
-        raise LawBroken(f"group {term.group.name}: the posterior of latents inferred", None, "a distribution")
+        raise LawBroken(f"group {term.group.name}: an inferred term has no posterior", None, "a distribution")
     return term.q
 
 
@@ -125,9 +144,18 @@ def penalties_are_per_image(subject: PartSubject, image: ImageShape, parameters:
     for a, b in zip(whole, alone, strict=True):
         for name, value in a.penalties.items():
             shape = tuple(value.shape)
-            hold(shape == (3,), f"the shape of penalty {name} of group {a.group.name}, 3 images", shape, (3,))
+            hold(
+                shape == (3,),
+                f"the shape of penalty {name} of group {a.group.name}, for 3 images",
+                shape,
+                (3,),
+            )
             close(
-                b.penalties[name], value[2:], f"penalty {name} of image 2 alone, against among 3", 1e-8, 1e-8
+                b.penalties[name],
+                value[2:],
+                f"penalty {name} of image 2 alone, against image 2 among 3",
+                1e-8,
+                1e-8,
             )
 
 
@@ -140,7 +168,7 @@ def wrong_features(subject: PartSubject, image: ImageShape, parameters: dict, se
         size = f.shape[2] * f.shape[3]
         given |= {(f.shape[1] + 1,), ((f.shape[1] + 1) * size,)}
         due |= {(f.shape[1],), (f.shape[1] * size,)}
-        # features join a state before the layer that finds them wrong
+        # the layer that raises may see the features joined to a state
         for level in model.encoder.levels:
             given |= {(f.shape[1] + 1 + level.channels,)}
             due |= {(f.shape[1] + level.channels,)}
@@ -148,6 +176,8 @@ def wrong_features(subject: PartSubject, image: ImageShape, parameters: dict, se
 
 
 def lacks(word: str) -> Any:
+    """Make the ``Law.unless`` of a law that only applies to components that offer ``word``."""
+
     def why(subject: Subject) -> str | None:
         return None if word in subject.target.offers else f"it does not offer {word!r}"
 
@@ -155,28 +185,29 @@ def lacks(word: str) -> Any:
 
 
 def no_groups(subject: Subject) -> str | None:
+    """Skip layers without latents."""
     return "it has no groups of latents" if "nothing" in subject.target.offers else None
 
 
 LATENTS = (
     Law(
         "a walk visits every group",
-        "A walk gives one term per group, in order, with latents and features of the promised shapes.",
+        "A walk returns one term per group, in order, with latents and features of the promised shapes.",
         CONTRACT + ".walk",
         walks_its_groups,
         models,
     ),
     Law(
         "offers match the groups",
-        "real, codes and single say what the groups are.",
+        "Layers that offer real, codes or single have real groups, groups of codes, or one group.",
         CONTRACT + ".groups; Part.offers",
-        words_are_kept,
+        offers_match,
         models,
         tries=8,
     ),
     Law(
         "given latents replay a walk",
-        "The features of given latents are those of the walk that inferred them.",
+        "Given latents have the same features as in the walk that inferred them.",
         "vaebench/terms.py, Given",
         replays,
         models,
@@ -184,7 +215,7 @@ LATENTS = (
     ),
     Law(
         "a walk follows the temperature",
-        "At temperature 1 a walk is the prior's; at 0 a normal prior gives its mean whatever the noise.",
+        "At temperature 1 a walk samples the prior; at 0 a normal prior gives its mean for any noise.",
         "vaebench/terms.py, Generate",
         temperature,
         models,
@@ -192,7 +223,7 @@ LATENTS = (
     ),
     Law(
         "penalties are per image",
-        "Each penalty of a group is a sum for each image, the same in any batch.",
+        "Each penalty of a group has one value per image, the same in any batch.",
         "vaebench/terms.py, Term.penalties",
         penalties_are_per_image,
         models,
@@ -200,7 +231,7 @@ LATENTS = (
     ),
     Law(
         "evaluation learns nothing",
-        "Inference in eval mode and after_step change no state.",
+        "Inference in eval mode, then after_step, change no state.",
         "vaebench/contracts.py, Part.after_step",
         evaluation_learns_nothing,
         models,
@@ -208,7 +239,7 @@ LATENTS = (
     ),
     Law(
         "wrong features are refused",
-        "Features of other channels are refused by an error that names both numbers.",
+        "Features with another number of channels raise an error that names both numbers.",
         CONTRACT + ".walk",
         wrong_features,
         models,

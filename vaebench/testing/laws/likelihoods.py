@@ -22,6 +22,10 @@ SHIFTS = (0.0, -20.0, 20.0)
 
 
 def made(subject: PartSubject, image: ImageShape, parameters: dict[str, Any], seed: int = 0) -> Likelihood:
+    """Build the likelihood in float64.
+
+    :raises NotTriedError: where its constructor refuses the parameters
+    """
     torch.manual_seed(seed)
     try:
         return subject.target(image, **parameters).double()
@@ -30,7 +34,7 @@ def made(subject: PartSubject, image: ImageShape, parameters: dict[str, Any], se
 
 
 def drawn(likelihood: Likelihood, seed: int, spread: float, shift: float = 0.0, batch: int = 1) -> Tensor:
-    """Parameters (batch, channels, H, W), normal with this spread and shift, float64."""
+    """Draw parameters (batch, channels, H, W) from a normal with this deviation and mean, float64."""
     image = likelihood.image
     generator = torch.Generator().manual_seed(seed)
     shape = (batch, likelihood.channels, image.height, image.width)
@@ -50,12 +54,14 @@ def _cases(subject: Subject, shapes: st.SearchStrategy[ImageShape]) -> st.Search
 
 
 def of_one_pixel(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    """Examples of one pixel, with at most 4096 values in all colours."""
     assert isinstance(subject, PartSubject)
     shapes = [ImageShape(c, 1, 1, n) for c, n in subject.kinds_of_image if n**c <= 4096]
     return _cases(subject, st.sampled_from(shapes))
 
 
 def of_tiny_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    """Examples of which all images can be listed; coupled colours often."""
     assert isinstance(subject, PartSubject)
     tiny = strategies.tiny_images(subject)
     coupled = tiny.filter(lambda image: image.channels > 1)
@@ -64,6 +70,7 @@ def of_tiny_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def of_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    """Examples with sides up to 4 pixels."""
     assert isinstance(subject, PartSubject)
     return _cases(subject, strategies.images(subject, largest=4))
 
@@ -87,12 +94,12 @@ def impossible(
         x = random_images(image, 2, seed).long()
         x[1, -1, -1, -1] = wrong
         try:
-            found = likelihood.log_prob(params, x)
+            log_p = likelihood.log_prob(params, x)
         except (ValueError, IndexError):
             continue
-        allowed = "log p of an allowed image beside an impossible one"
-        hold(found[0].isfinite(), allowed, found[0].item(), "a finite number")
-        hold(found[1] == -torch.inf, f"log p of an image with the value {wrong}", found[1].item(), "-inf")
+        allowed = "log p of an allowed image in a batch with an impossible one"
+        hold(log_p[0].isfinite(), allowed, log_p[0].item(), "a finite number")
+        hold(log_p[1] == -torch.inf, f"log p of an image with the value {wrong}", log_p[1].item(), "-inf")
 
 
 def is_a_mass(
@@ -101,14 +108,14 @@ def is_a_mass(
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, spread, shift, batch=3).requires_grad_()
     likely = likelihood.sample(params.detach(), TorchNoise())
-    for what, x in (("any", random_images(image, 3, seed)), ("a likely", likely)):
-        found = likelihood.log_prob(params, x)
-        hold(not found.isnan().any(), f"log p of {what} image is not a number", found, "numbers of at most 0")
-        hold((found <= 1e-9).all(), f"log p of {what} image is above 0", found.max().item(), "at most 0")
-        (gradient,) = torch.autograd.grad(found.sum(), params)
+    for what, x in (("a random", random_images(image, 3, seed)), ("a likely", likely)):
+        log_p = likelihood.log_prob(params, x)
+        hold(not log_p.isnan().any(), f"log p of {what} image is NaN", log_p, "numbers of at most 0")
+        hold((log_p <= 1e-9).all(), f"log p of {what} image is above 0", log_p.max().item(), "at most 0")
+        (gradient,) = torch.autograd.grad(log_p.sum(), params)
         hold(
             gradient.isfinite().all(),
-            f"the gradient of log p of {what} image is not finite in a parameter",
+            f"the gradient of log p of {what} image is not finite",
             gradient[~gradient.isfinite()],
             "finite numbers",
         )
@@ -121,7 +128,12 @@ def pixels_are_independent(
     params = drawn(likelihood, seed, spread, batch=2)
     x = random_images(image, 2, seed)
     pixels = likelihood.log_prob_pixels(params, x)
-    close(pixels.flatten(1).sum(1), likelihood.log_prob(params, x), "log p is the sum over the pixels", 1e-9)
+    close(
+        pixels.flatten(1).sum(1),
+        likelihood.log_prob(params, x),
+        "the sum of log p over the pixels, against log p of the image",
+        1e-9,
+    )
     changed = params.clone()
     changed[:, :, -1, -1] += 1
     other = likelihood.log_prob_pixels(changed, x)
@@ -137,12 +149,17 @@ def colours_are_apart(
 ) -> None:
     likelihood = made(subject, image, parameters)
     c = image.channels
-    hold(likelihood.channels % c == 0, "by_colour: C equal blocks", likelihood.channels, f"a multiple of {c}")
+    hold(
+        likelihood.channels % c == 0,
+        "by_colour: the number of parameter channels",
+        likelihood.channels,
+        f"a multiple of {c}",
+    )
     params = drawn(likelihood, seed, min(spread, 5.0), batch=2)
     x = random_images(image, 2, seed)
     before = likelihood.log_prob_pixels(params, x)
     shape = (2, c, image.height, image.width)
-    hold(before.shape == shape, "by_colour: log p of each colour", tuple(before.shape), shape)
+    hold(before.shape == shape, "by_colour: the shape of log p for each colour", tuple(before.shape), shape)
     for block in range(c):
         size = likelihood.channels // c
         changed = params.clone()
@@ -152,7 +169,7 @@ def colours_are_apart(
         close(
             after[:, others],
             before[:, others],
-            f"block {block} of the parameters moved another colour",
+            f"block {block} of the parameters changes log p of another colour",
             1e-12,
             1e-12,
         )
@@ -183,7 +200,7 @@ def precisions_agree(
 
 
 def _not_by_colour(subject: Subject) -> str | None:
-    return None if subject.target.by_colour else "its parameters are not in blocks by colour"
+    return None if subject.target.by_colour else "its parameters are not grouped by colour"
 
 
 LIKELIHOODS = (
@@ -197,7 +214,7 @@ LIKELIHOODS = (
     ),
     Law(
         "all images sum to one",
-        "The probabilities of all images of a tiny alphabet sum to one, its colours' coupling included.",
+        "The probabilities of all tiny images sum to one, coupled colours included.",
         CONTRACT,
         sums_to_one,
         of_tiny_images,
@@ -205,7 +222,7 @@ LIKELIHOODS = (
     ),
     Law(
         "log p is at most zero",
-        "log p of an integer image is a number of at most 0, with a finite gradient, at extremes too.",
+        "log p of an integer image is at most 0, with a finite gradient, at extreme parameters too.",
         CONTRACT,
         is_a_mass,
         of_images,
@@ -213,7 +230,7 @@ LIKELIHOODS = (
     ),
     Law(
         "impossible values have no probability",
-        "An image with a value outside 0 .. levels-1 has log p = −∞ or is an error, never a number.",
+        "An image with a value outside 0 .. levels-1 has log p = −∞ or raises an error.",
         CONTRACT + ".log_prob",
         impossible,
         of_images,
@@ -221,7 +238,7 @@ LIKELIHOODS = (
     ),
     Law(
         "pixels are independent",
-        "log p is the sum over pixels, and a pixel's parameters move no other pixel.",
+        "log p is the sum over pixels, and a pixel's parameters affect no other pixel.",
         CONTRACT + ".log_prob_pixels",
         pixels_are_independent,
         of_images,
@@ -229,7 +246,7 @@ LIKELIHOODS = (
     ),
     Law(
         "each block sets one colour",
-        "by_colour: block c of the parameters rules colour c alone.",
+        "Where by_colour is set, block c of the parameters affects colour c only.",
         CONTRACT + ".by_colour",
         colours_are_apart,
         of_images,
@@ -238,7 +255,7 @@ LIKELIHOODS = (
     ),
     Law(
         "wrong shapes are refused",
-        "Images or parameters of another shape are refused by an error that names both shapes.",
+        "Images or parameters of another shape raise an error that names both shapes.",
         CONTRACT + ".log_prob",
         wrong_shapes_are_named,
         of_images,
@@ -246,7 +263,7 @@ LIKELIHOODS = (
     ),
     Law(
         "log p agrees in float32 and float64",
-        "The log-probability in float32 is that in float64 but for rounding.",
+        "log p in float32 equals log p in float64 up to rounding.",
         CONTRACT,
         precisions_agree,
         of_images,

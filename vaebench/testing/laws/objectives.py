@@ -1,4 +1,4 @@
-"""Laws of objectives: per-image terms to a loss per image."""
+"""Laws of objectives: they map per-image terms to a loss per image."""
 
 from typing import Any
 
@@ -18,11 +18,14 @@ CONTRACT = "vaebench/contracts.py, Objective"
 REALS = (Group("a", (2, 1, 1)), Group("b", (1, 2, 2)))
 CODES = (Group("a", (1, 2), codes=5), Group("b", (2, 2), codes=5))
 TRAINING = 3
-"""Steps by which an objective with a state of its own is trained."""
+"""How many steps an objective with a state of its own is trained."""
 
 
 def groups_of(subject: PartSubject) -> tuple[Group, ...]:
-    """Groups of the latents that the objective needs: two of reals where it may, of codes, or none."""
+    """Choose groups that fit the objective: two real-valued ones where it allows, else codes, else none.
+
+    :raises LawBroken: where its ``needs`` of the latents fit none of these
+    """
     kinds = (
         (REALS, {"real", "density"}),
         (REALS[:1], {"real", "density", "single"}),
@@ -35,22 +38,25 @@ def groups_of(subject: PartSubject) -> tuple[Group, ...]:
         if all(not offers.isdisjoint(word.split("|")) for word in needs):
             return groups
     raise LawBroken(
-        "the words that it needs of latents are offered by none that laws can make",
+        "no latents that the laws can make offer the words that it needs",
         ", ".join(sorted(needs)),
         "real, density, codes, single or nothing",
     )
 
 
 def image_of(subject: PartSubject, channels: int, side: int) -> ImageShape:
-    """Square images of 17 levels, or of a depth and number of channels that the objective takes."""
-    wanted = ImageShape(channels, side, side, 17)
-    if subject.fits(wanted):
-        return wanted
+    """Choose square images of 17 levels, or other levels and channels that the objective allows.
+
+    :raises LawBroken: where its ``needs`` of the data fit no image
+    """
+    preferred = ImageShape(channels, side, side, 17)
+    if subject.fits(preferred):
+        return preferred
     fitting = [ImageShape(c, side, side, n) for c in (channels, 1, 3) for n in (2, 17, 256)]
     shape = next(filter(subject.fits, fitting), None)
     if shape is None:
         raise LawBroken(
-            "the words that it needs of data are those of no image",
+            "no image has the words that it needs of the data",
             ", ".join(sorted(subject.target.needs["data"])),
             "binary, grey or colour",
         )
@@ -64,14 +70,17 @@ def made(
     image: ImageShape | None = None,
     trained: bool = False,
 ) -> Objective:
-    """The objective, built under a seed; trained a few steps on random terms where asked; float64."""
+    """Build the objective from a seed, in float64; with ``trained``, train it a few steps on random terms.
+
+    :raises NotTriedError: where its constructor refuses the parameters
+    """
     torch.manual_seed(seed)
     groups = groups_of(subject)
     try:
         objective: Objective = subject.target(groups, image or image_of(subject, 1, 8), **parameters).double()
     except UsageError as error:
         raise NotTriedError(str(error)) from error
-    hold(objective.samples >= 1, "samples of z per image that it asks for", objective.samples, "1 or more")
+    hold(objective.samples >= 1, "the number of samples per image (samples)", objective.samples, "1 or more")
     for step in range(1, TRAINING + 1) if trained else ():
         _train(objective, terms(groups, objective.samples, 8, seed + step), Progress(step, TRAINING))
     return objective
@@ -83,16 +92,18 @@ def _train(objective: Objective, scored: Scored, progress: Progress) -> None:
     for penalty in objective.penalties(progress).values():
         loss = loss + penalty
     weights = [p for p in objective.parameters() if p.requires_grad]
-    found = torch.autograd.grad(loss, weights, allow_unused=True) if weights and loss.requires_grad else ()
+    gradients = (
+        torch.autograd.grad(loss, weights, allow_unused=True) if weights and loss.requires_grad else ()
+    )
     with torch.no_grad():
-        for weight, gradient in zip(weights, found, strict=False):
+        for weight, gradient in zip(weights, gradients, strict=False):
             if gradient is not None:
                 weight.sub_(1e-3 * gradient / (gradient.square().mean().sqrt() + 1e-12))
     objective.after_step()
 
 
 def terms(groups: tuple[Group, ...], samples: int, batch: int, seed: int) -> Scored:
-    """Distortions of 5 to 55 nats and groups of normals or of codes, with gradients; float64."""
+    """Draw distortions of 5 to 55 nats, and groups of normals or codes, with gradients; float64."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -114,7 +125,7 @@ def terms(groups: tuple[Group, ...], samples: int, batch: int, seed: int) -> Sco
 
 
 def rows_of(scored: Scored, images: Tensor) -> Scored:
-    """The terms of these images alone, in this order, all samples of each."""
+    """Select the terms of some images, in the given order, with all samples of each."""
     samples = len(scored.distortion)
     rows = (images[:, None] * samples + torch.arange(samples)).flatten()
     listed = []
@@ -132,6 +143,7 @@ def rows_of(scored: Scored, images: Tensor) -> Scored:
 
 
 def cases(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    """Examples of parameters, samples, batch size, step, training and seed."""
     return st.fixed_dictionaries(
         {
             "parameters": strategies.parameters(subject.target),
@@ -145,7 +157,7 @@ def cases(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def given(subject: PartSubject, objective: Objective, samples: int, batch: int, seed: int) -> Scored:
-    """Terms of as many samples as the objective asks for at least."""
+    """Draw terms with at least as many samples as the objective needs."""
     return terms(groups_of(subject), max(samples, objective.samples), batch, seed)
 
 
@@ -161,7 +173,7 @@ def is_per_image(
         return
     order = torch.randperm(batch)
     again = objective(rows_of(scored, order), Progress(step, 100))
-    close(again, loss[order], "the loss of an image in a batch of another order")
+    close(again, loss[order], "the loss of an image in a reordered batch")
 
 
 def modes_agree(
@@ -178,7 +190,7 @@ def modes_agree(
 def is_its_formula(
     subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
-    """Image by image, each alone in its batch, so that a mean over the batch is the image's own."""
+    """Compare each image alone in its batch, so that means over the batch are the image's own."""
     groups, image = groups_of(subject), image_of(subject, 1, 8)
     objective = made(subject, parameters, seed, image).eval()
     scored = given(subject, objective, samples, batch, seed)
@@ -186,29 +198,30 @@ def is_its_formula(
     formula = formula_of(subject.target)
     assert formula is not None
     for i in range(batch):
-        one = rows_of(scored, torch.tensor([i]))
-        loss = objective(one, progress).item()
+        single = rows_of(scored, torch.tensor([i]))
+        loss = objective(single, progress).item()
         due = formula(
-            one.distortion[:, 0].tolist(),
-            [rate[:, 0].tolist() for rate in one.kl()],
-            one.log_weights()[:, 0].tolist(),
+            single.distortion[:, 0].tolist(),
+            [rate[:, 0].tolist() for rate in single.kl()],
+            single.log_weights()[:, 0].tolist(),
             progress,
             groups,
             image,
             **parameters,
         )
-        close(loss, due, "the loss of an image alone, against the formula of its class in nats", 1e-9, 1e-9)
+        close(loss, due, "the loss of an image alone, against the formula, in nats", 1e-9, 1e-9)
 
 
 def no_formula(subject: Subject) -> str | None:
+    """Skip objectives without a formula."""
     return None if formula_of(subject.target) else "its class states no formula"
 
 
 OBJECTIVES = (
     Law(
         "there is one loss per image",
-        "The loss has one finite value per image, for any samples and batch; it moves with its image unless "
-        "over says that it is a function of the whole batch.",
+        "The loss has one finite value per image, for any number of samples and images; unless over is "
+        "'batch', it does not depend on the order of the batch.",
         CONTRACT + ".forward and .over",
         is_per_image,
         cases,
@@ -216,7 +229,7 @@ OBJECTIVES = (
     ),
     Law(
         "the loss matches its formula",
-        "The loss is what the class's formula says of it, in plain numbers, at any step.",
+        "The loss equals the class's formula, computed in plain numbers, at any step.",
         CONTRACT + ".formula",
         is_its_formula,
         cases,

@@ -32,7 +32,7 @@ def _shaken(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 def rates_are_the_integral(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, shake: float
 ) -> None:
-    """Weights shaken hard as well: where q and p are close, KL(p‖q) is KL(q‖p) to the second order."""
+    """Add strong noise to the weights too: where q and p are close, KL(p‖q) ≈ KL(q‖p) to second order."""
     model = composed(subject, image, parameters, seed, shake)
     x = random_images(image, 1, seed).expand(DRAWS, -1, -1, -1)
     walk = model.infer(x, TorchNoise(torch.Generator().manual_seed(seed)))
@@ -46,20 +46,20 @@ def rates_are_the_integral(
             close(
                 rate, _kl_of(q, term.p), f"group {name}: the rate, against KL(q‖p) of two normals", 1e-7, 1e-7
             )
-        # groups below the root depend on the draw above: the difference has mean zero in any case
+        # groups below the root depend on the sample above; the difference has mean zero all the same
         difference = q.log_prob(term.z) - term.p.log_prob(term.z) - rate
-        mean_is(difference, 0.0, f"group {name}: log q − log p at samples, less the rate", 1e-8)
+        mean_is(difference, 0.0, f"group {name}: log q − log p at samples, minus the rate", 1e-8)
 
 
 def _kl_of(q: Any, p: Any) -> Tensor:
     """Σ ½(σq²/σp² + (μq − μp)²/σp² − 1) − log σq/σp, (B,)."""
     variance = (2 * p.log_std).exp()
-    each = 0.5 * (((2 * q.log_std).exp() + (q.location - p.location).square()) / variance - 1)
-    return (each + p.log_std - q.log_std).flatten(1).sum(1)
+    terms = 0.5 * (((2 * q.log_std).exp() + (q.location - p.location).square()) / variance - 1)
+    return (terms + p.log_std - q.log_std).flatten(1).sum(1)
 
 
 def density_is_of_the_samples(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
-    """E_q[h(z)/q(z)] = ∫h = 1, for a normal h inside the samples: half as wide, around their mean."""
+    """Check E_q[h(z)/q(z)] = ∫h = 1 for a normal h around the samples' mean, with half their deviation."""
     model = composed(subject, image, parameters, seed)
     x = random_images(image, 1, seed).expand(DRAWS, -1, -1, -1)
     term = model.infer(x, TorchNoise(torch.Generator().manual_seed(seed))).terms[0]
@@ -67,15 +67,15 @@ def density_is_of_the_samples(subject: PartSubject, image: ImageShape, parameter
     z = term.z.flatten(1).double()
     mean = q.mean
     if mean is not None:
-        for i, of_place in enumerate((z - mean.flatten(1).double()).unbind(1)):
-            mean_is(of_place, 0.0, f"dimension {i} of samples of the posterior, less its mean", 1e-9)
+        for i, deviations in enumerate((z - mean.flatten(1).double()).unbind(1)):
+            mean_is(deviations, 0.0, f"dimension {i} of posterior samples, minus the posterior's mean", 1e-9)
     if z.shape[1] > 6:
-        return  # too many dimensions for weights of a small spread
+        return  # the weights would vary too much
     centred = z - z.mean(0)
     factor = torch.linalg.cholesky(0.25 * torch.cov(centred.T).reshape(z.shape[1], -1))
     h = torch.distributions.MultivariateNormal(z.mean(0), scale_tril=factor)
     weights = (h.log_prob(z) - q.log_prob(term.z)).exp()
-    mean_is(weights, 1.0, "the posterior's density and its samples: E_q[h(z)/q(z)] with ∫h = 1")
+    mean_is(weights, 1.0, "E_q[h(z)/q(z)] over posterior samples, for a density h")
 
 
 def root_is_the_first_posterior(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
@@ -86,7 +86,7 @@ def root_is_the_first_posterior(subject: PartSubject, image: ImageShape, paramet
     q = posterior_of(first)
     elsewhere = first.z + torch.randn_like(first.z)
     for where, z in (("its sample", first.z), ("another z", elsewhere)):
-        message = f"log q of root at {where}, against that of the walk's first posterior"
+        message = f"log q of root() at {where}, against the walk's first posterior"
         close(root.log_prob(z), q.log_prob(z), message)
 
 
@@ -101,7 +101,7 @@ RATES = (
     ),
     Law(
         "posterior density and samples agree",
-        "E_q[h(z)/q(z)] is one for a normalised h: log q is the samples' density, its mean theirs.",
+        "log q is the density of the samples (E_q[h(z)/q(z)] = 1 for a density h), with their mean.",
         CONTRACT + ".walk",
         density_is_of_the_samples,
         _small,
@@ -110,7 +110,7 @@ RATES = (
     ),
     Law(
         "root is the first posterior",
-        "root(features) has the density of the walk's first group, at any z.",
+        "root(features) has the density of the first posterior of a walk, at any z.",
         CONTRACT + ".root",
         root_is_the_first_posterior,
         models,

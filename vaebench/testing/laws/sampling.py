@@ -1,4 +1,4 @@
-"""Laws of a likelihood's samples and means: what they share with its probabilities."""
+"""Laws of a likelihood's samples and means: they follow its probabilities."""
 
 import math
 
@@ -28,7 +28,7 @@ def samples_follow(
     hold(x.dtype == torch.int64, "the dtype of samples", x.dtype, torch.int64)
     weights = image.levels ** torch.arange(image.dims - 1, -1, -1)
     counts = torch.bincount((x.flatten(1) * weights).sum(1), minlength=len(every))
-    agree(counts, p, "counts of 10,000 samples against the probabilities, as χ²")
+    agree(counts, p, "χ² of 10,000 samples, against the probabilities")
 
 
 def works_on_one_pixel(
@@ -38,10 +38,10 @@ def works_on_one_pixel(
     params = drawn(likelihood, seed, spread, batch=3)
     x = likelihood.sample(params[:, :, :1, :1], TorchNoise())
     shape = (3, image.channels, 1, 1)
-    hold(x.shape == shape, "a sample of the parameters of one pixel", tuple(x.shape), shape)
+    hold(x.shape == shape, "the shape of a sample for the parameters of one pixel", tuple(x.shape), shape)
     whole = likelihood.log_prob_pixels(params, random_images(image, 3, seed))[:, :, :1, :1]
     alone = likelihood.log_prob_pixels(params[:, :, :1, :1], random_images(image, 3, seed)[:, :, :1, :1])
-    close(alone, whole, "log p of a pixel alone, against within its image")
+    close(alone, whole, "log p of a pixel alone, against the pixel in its image")
 
 
 def mean_is_expectation(
@@ -49,11 +49,11 @@ def mean_is_expectation(
 ) -> None:
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, spread, shift)
-    found = likelihood.mean(params)
+    mean = likelihood.mean(params)
     top = image.levels - 1
-    ends = (found.min().item(), found.max().item())
+    ends = (mean.min().item(), mean.max().item())
     inside = ends[0] >= -1e-9 and ends[1] <= top * (1 + 1e-9)
-    hold(inside, "the least and the largest mean are outside 0 .. levels-1", ends, f"0 .. {top}")
+    hold(inside, "the smallest and largest mean lie outside 0 .. levels-1", ends, f"0 .. {top}")
     if image.channels > 1 and not likelihood.by_colour:
         _coupled_means(likelihood, seed)
         return
@@ -61,11 +61,11 @@ def mean_is_expectation(
     every = values[:, None, None, None].expand(-1, image.channels, image.height, image.width)
     log_p = likelihood.log_prob_pixels(params.expand(len(every), -1, -1, -1), every)
     due = (log_p.exp() * every).sum(0, keepdim=True)
-    close(found, due, "the mean of a pixel, against Σ x p(x)", 1e-6, 1e-6 * top)
+    close(mean, due, "the mean of a pixel, against Σ x p(x)", 1e-6, 1e-6 * top)
 
 
 def _coupled_means(likelihood: Likelihood, seed: int) -> None:
-    """Where colours are coupled: near the mean of the samples, for there may be no closed form."""
+    """Compare means of coupled colours with samples: there may be no closed form."""
     top = likelihood.image.levels - 1
     params = drawn(likelihood, seed, 1.0, batch=PIXELS)[:, :, :1, :1]
     x = likelihood.sample(params.repeat(DRAWS, 1, 1, 1), TorchNoise()).double()
@@ -77,7 +77,7 @@ def _coupled_means(likelihood: Likelihood, seed: int) -> None:
     close(
         mean[pixel, colour],
         x[:, pixel, colour].mean(),
-        f"the mean of colour {colour} of a pixel of coupled colours, against that of {DRAWS} samples",
+        f"the mean of colour {colour} of a pixel with coupled colours, against {DRAWS} samples",
         0,
         allowed[pixel, colour].item(),
     )
@@ -86,7 +86,7 @@ def _coupled_means(likelihood: Likelihood, seed: int) -> None:
 SAMPLING = (
     Law(
         "samples follow the probabilities",
-        "Samples follow the log-probability: χ² of 10,000 against the listed images, false alarms 1e-6.",
+        "Samples of tiny images follow exp(log_prob): χ² of 10,000 samples, false alarms 1e-6.",
         CONTRACT + ".sample",
         samples_follow,
         of_tiny_images,
@@ -94,7 +94,7 @@ SAMPLING = (
     ),
     Law(
         "a pixel can be scored alone",
-        "Scores and samples of one pixel's parameters alone, as autoregressive decoders ask.",
+        "The parameters of one pixel alone can be scored and sampled, as autoregressive decoders do.",
         CONTRACT,
         works_on_one_pixel,
         of_images,
@@ -102,7 +102,7 @@ SAMPLING = (
     ),
     Law(
         "the mean is the expectation",
-        "The mean is within 0 .. levels-1 and, where colours are apart, is Σ x p(x).",
+        "The mean lies in 0 .. levels-1 and, where colours are independent, equals Σ x p(x).",
         CONTRACT + ".mean",
         mean_is_expectation,
         of_images,

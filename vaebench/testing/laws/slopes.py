@@ -1,4 +1,4 @@
-"""Laws of an objective's gradients: how much the loss moves with distortions and rates."""
+"""Laws of an objective's gradients: how the loss changes with distortions and rates."""
 
 import torch
 
@@ -30,18 +30,16 @@ def distortion_counts(
         (slope,) = torch.autograd.grad(objective(scored, END).sum(), scored.distortion)
         hold(
             slope.min() >= -1e-12,
-            "nats of loss for one more nat of a sample's distortion (a better explanation costs more)",
+            "nats of loss per nat of a sample's distortion are negative: a better reconstruction costs more",
             slope.min().item(),
             "0 or more",
         )
         slopes.append(slope.sum(0))
-    if trained and objective.state_dict():  # a multiplier that is learned may have moved from 1
-        close(
-            slopes[0], slopes[0].mean().expand(batch), "nats of loss for one more nat of distortion, by image"
-        )
+    if trained and objective.state_dict():  # a learned multiplier may differ from 1
+        close(slopes[0], slopes[0].mean().expand(batch), "nats of loss per nat of distortion, for each image")
     else:
-        close(slopes[0], torch.ones(batch), "nats of loss for one more nat of distortion")
-    close(slopes[1], slopes[0], "nats of loss for one more nat of distortion, in a larger image")
+        close(slopes[0], torch.ones(batch), "nats of loss per nat of distortion")
+    close(slopes[1], slopes[0], "nats of loss per nat of distortion, in a larger image")
 
 
 def best_sample_counts_most(
@@ -49,24 +47,24 @@ def best_sample_counts_most(
 ) -> None:
     objective = made(subject, parameters, seed, trained=trained).eval()
     samples = max(2, samples, objective.samples)
-    one = terms(groups_of(subject), 1, batch, seed)
-    same = rows_of(one, torch.arange(batch).repeat_interleave(samples)).terms
+    single = terms(groups_of(subject), 1, batch, seed)
+    same = rows_of(single, torch.arange(batch).repeat_interleave(samples)).terms
     order = torch.randperm(samples)
-    spread = order[:, None].double() / 2
-    distortion = (one.distortion.detach() + spread).requires_grad_()
+    offsets = order[:, None].double() / 2
+    distortion = (single.distortion.detach() + offsets).requires_grad_()
     (slope,) = torch.autograd.grad(objective(Scored(distortion, same), END).sum(), distortion)
     best, worst = slope[order.argmin()], slope[order.argmax()]
     image = int((worst - best).argmax())
     hold(
         (worst <= best + 1e-12).all(),
-        f"of {samples} samples of an image with equal rates, the one with the most distortion weighs more in "
-        "the loss than the one with the least",
+        f"of {samples} samples of an image with equal rates, the sample with the most distortion has more "
+        "weight in the gradient than the one with the least",
         worst[image].item(),
         f"at most {best[image].item():.10g}",
     )
 
 
-def rates_press(
+def gradients_are_finite(
     subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
     objective = made(subject, parameters, seed, trained=trained)
@@ -79,7 +77,7 @@ def rates_press(
             (gradient,) = torch.autograd.grad(loss, moment, retain_graph=True, allow_unused=True)
             hold(
                 gradient is None or gradient.isfinite().all(),
-                f"the gradient of the loss in the {name} of q of group {term.group.name} is not finite",
+                f"the gradient of the loss in the {name} of q, group {term.group.name}, is not finite",
                 gradient,
                 "finite numbers",
             )
@@ -88,7 +86,7 @@ def rates_press(
 SLOPES = (
     Law(
         "distortion counts in nats",
-        "One nat of distortion is one nat of loss, whatever the size of the image: sums, not pixel means.",
+        "One nat of distortion is one nat of loss, for any image size: sums, not means over pixels.",
         CONTRACT,
         distortion_counts,
         cases,
@@ -96,7 +94,7 @@ SLOPES = (
     ),
     Law(
         "the best sample counts most",
-        "Of samples with equal rates, the one with the least distortion weighs at least as much in the "
+        "Of samples with equal rates, the one with the least distortion has at least as much weight in the "
         "gradient as the one with the most.",
         CONTRACT + "; Burda et al. 2016, eq. 13",
         best_sample_counts_most,
@@ -105,9 +103,9 @@ SLOPES = (
     ),
     Law(
         "gradients are finite",
-        "The loss has a finite gradient in every group's posterior.",
+        "The loss has finite gradients in the moments of every group's posterior.",
         CONTRACT + ".forward",
-        rates_press,
+        gradients_are_finite,
         cases,
         tries=20,
     ),
