@@ -85,8 +85,8 @@ def integrate(density: Callable[[Tensor], Tensor], cells: Cells, samples: Tensor
 
     A box is halved where its two rules differ, or where its integral disagrees with the samples (M, dims) in
     it (a peak between the points). The worst boxes are halved first, until the errors are small or the
-    density was evaluated at ``MOST`` points. The error sums the remaining differences and the share of samples in
-    boxes where the points miss the density.
+    density was evaluated at ``MOST`` points. The error sums the remaining differences and the share of
+    samples in boxes where the points miss the density.
     """
     dims, drawn = samples.shape[1], len(samples)
     total, error, unseen = (torch.zeros(len(cells.low), dtype=torch.float64) for _ in range(3))

@@ -31,7 +31,7 @@ def extremes(target: Any) -> dict[str, tuple[Any, ...]]:
     for name, some in values.items():
         if not some:
             raise VaebenchError(
-                f"there is no value to try for parameter {name}: add a default, or examples to its msgspec.Meta"
+                f"no value to try for parameter {name}: give it a default or examples in its msgspec.Meta"
             )
     return values
 

@@ -22,7 +22,7 @@ DRAWS = 4000
 def composed(
     subject: PartSubject, image: ImageShape, parameters: dict[str, Any], seed: int, lik: str
 ) -> tuple[Vae, tuple[Tensor, ...]]:
-    """Build a model with this likelihood, and the features of one image's latents; add noise to the weights."""
+    """Build a model with this likelihood and noise in its weights, and the latent features of one image."""
     model = subject.model(image, parameters, seed, lik=lik).eval()
     shaken(model.decoder, seed)
     shaken(model.output, seed)

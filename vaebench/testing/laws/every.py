@@ -231,8 +231,8 @@ def refuses(call: Callable[[], object], given: Shapes, expected: Shapes) -> None
         for side, shapes in (("given", given), ("expected", expected)):
             if not any(set(shape) <= numbers for shape in _ways(shapes)):
                 raise LawBroken(
-                    f"the error for shape {_either(given)}, where {_either(expected)} is expected, does not name "
-                    f"the {side} shape: {error}",
+                    f"the error for shape {_either(given)}, where {_either(expected)} is expected, does not "
+                    f"name the {side} shape: {error}",
                     sorted(numbers),
                     _either(shapes),
                 ) from error

@@ -20,7 +20,7 @@ from vaebench.testing.subject import PartSubject, Subject, random_images, rows
 from vaebench.testing.values import excuses, extremes, small
 
 CONTEXTS = 10
-"""How many images and values of the other parameters are tried before a parameter counts as without effect."""
+"""How many images and values of the other parameters are tried before one counts as without effect."""
 SIDES = ((8, 8), (4, 4), (5, 7), (1, 1))
 PROMISED = ("levels", "groups", "out", "width", "channels", "samples", "classes")
 """Attributes that the contracts name."""

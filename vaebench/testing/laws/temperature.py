@@ -29,7 +29,7 @@ HEATS = (0.25, 1.0, 4.0)
 
 
 def temperature_acts(subject: PartSubject, parameters: dict, seed: int) -> None:
-    """The distance of real latents from a cold sample, or the mean −log p of codes, rises with the temperature."""
+    """Real latents' distance from a cold sample, or codes' mean −log p, rises with the temperature."""
     if takes(subject, REALS | {"single"}):
         p = distribution_of(made(subject, real_groups(subject, 2), parameters, seed), 0, DRAWS)
         _spreads(p, "the root")
