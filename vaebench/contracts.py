@@ -65,10 +65,10 @@ class Part(nn.Module):
     ``offers`` are free words. In use are ``real`` and ``codes`` for latents, ``nothing`` for models without
     latents, ``single`` for one group, ``density`` for a posterior that can be evaluated at any z,
     ``own-root`` for a latent layer with its own p of the root, ``pyramid`` for an encoder with maps of
-    several sizes, ``autoregressive``, and ``unconditional`` for a decoder that works without z. ``needs``
+    several sizes, ``autoregressive`` and ``unconditional`` for a decoder that works without z. ``needs``
     maps a slot, or ``data``, to the words that its component must offer; ``"a|b"`` accepts either.
-    ``suggests`` names the component for a slot that the user leaves open. All are read from the class before any tensor
-    exists.
+    ``suggests`` names the component for a slot that the user leaves open. All are read from the class
+    before any tensor exists.
     """
 
     offers: ClassVar[Tags] = frozenset()
@@ -122,7 +122,7 @@ class Latent(Part):
     def walk(
         self, features: tuple[Tensor, ...] | None, source: Source, prior: "Prior", noise: Noise, batch: int
     ) -> Walk:
-        """Visit every group, root first: compute q from the features and p from the prior; the source picks z.
+        """Visit every group, root first: q comes from the features, p from the prior, and the source picks z.
 
         :param features: the encoder's maps; None to generate without an image
         :param source: infers, generates or replays the latents

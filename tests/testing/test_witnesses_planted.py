@@ -131,7 +131,7 @@ class FirstClass(EitherClass):
 
     def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
         noise.uniform(self.like)
-        return self.of(torch.zeros(len(self.like), dtype=torch.long)).sample(noise, temperature)
+        return self.given(torch.zeros(len(self.like), dtype=torch.long)).sample(noise, temperature)
 
 
 class OneClass(PixelCnn):
@@ -139,7 +139,7 @@ class OneClass(PixelCnn):
 
     def at(self, group: int, context: Context) -> Distribution:
         p = super().at(group, context)
-        return FirstClass(p.of, p.classes, p.like) if isinstance(p, EitherClass) else p
+        return FirstClass(p.given, p.classes, p.like) if isinstance(p, EitherClass) else p
 
 
 class SumOfClasses(EitherClass):
@@ -154,7 +154,7 @@ class Unaveraged(PixelCnn):
 
     def at(self, group: int, context: Context) -> Distribution:
         p = super().at(group, context)
-        return SumOfClasses(p.of, p.classes, p.like) if isinstance(p, EitherClass) else p
+        return SumOfClasses(p.given, p.classes, p.like) if isinstance(p, EitherClass) else p
 
 
 class AtOne(StandardNormal):

@@ -82,9 +82,7 @@ class Vdvae(Encoder):
         *,
         blocks: Annotated[
             str,
-            Meta(
-                description="layer string by map side, as in 8x2,8d2,4x1, or the number of blocks at each size"
-            ),
+            Meta(description="layer string by map side, as in 8x2,8d2,4x1, or the number of blocks per size"),
         ] = "1",
         width: Annotated[
             int, Meta(ge=1, description="number of channels of maps that widths does not name")

@@ -37,7 +37,7 @@ def parse(text: str) -> tuple[Block, ...]:
 
 
 def default(sides: tuple[int, ...], blocks: int) -> str:
-    """Make a layer string with ``blocks`` at each side, coarse to fine; each first one mixes in the last side."""
+    """Make a layer string with ``blocks`` at each side; each first block mixes in the side before."""
     coarse_to_fine = sides[::-1]
     pieces = [f"{coarse_to_fine[0]}x{blocks}"]
     for coarser, side in pairwise(coarse_to_fine):

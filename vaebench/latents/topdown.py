@@ -88,9 +88,7 @@ class TopDown(Latent):
         *,
         blocks: Annotated[
             str,
-            Meta(
-                description="layer string by map side, as in 1x2,4m1,4x3, or the number of blocks at each size"
-            ),
+            Meta(description="layer string by map side, as in 1x2,4m1,4x3, or the number of blocks per size"),
         ] = "1",
         z_channels: Annotated[int, Meta(ge=1, description="number of latent channels of each group")] = 8,
         bottleneck: Annotated[

@@ -10,7 +10,7 @@ from vaebench.noise import Noise
 
 
 class Categorical(Likelihood):
-    """A softmax over the levels of each pixel value, with one logit per level: log p(x) = l_x − logsumexp(l)."""
+    """A softmax over the levels of each pixel value: log p(x) = l_x − logsumexp(l), one logit l per level."""
 
     by_colour: ClassVar[bool] = True
     paper = "van den Oord et al. 2016 (PixelRNN), sec. 3.4"

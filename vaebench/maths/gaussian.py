@@ -21,8 +21,9 @@ def log_density_standard(z: Tensor) -> Tensor:
 def kl(mean_q: Tensor, log_std_q: Tensor, mean_p: Tensor, log_std_p: Tensor) -> Tensor:
     """Compute KL(N(μq, σq²) ‖ N(μp, σp²)) = log σp/σq + ½(σq² + (μq−μp)²)/σp² − ½.
 
-    Kingma & Welling 2014, app. B. It is computed as ½(r² − 1 − log r²) + ½((μq−μp)/σp)² with r = σq/σp, so that nothing overflows unless the
-    divergence itself does, and with expm1, so that near-equal normals keep their digits.
+    Kingma & Welling 2014, app. B. It is computed as ½(r² − 1 − log r²) + ½((μq−μp)/σp)² with r = σq/σp, so
+    that nothing overflows unless the divergence itself does, and with expm1, so that the KL of near-equal
+    normals is accurate.
     """
     log_ratio = log_std_q - log_std_p
     shift = (mean_q - mean_p) * torch.exp(-log_std_p)

@@ -68,7 +68,8 @@ def sums(vectors: Tensor, codes: Tensor, count: int) -> Tensor:
 def smoothed_means(running_counts: Tensor, running_sums: Tensor, eps: float) -> Tensor:
     """Compute the moving averages e_k = m_k / N'_k, (K, D), with Laplace-smoothed counts.
 
-    N'_k = (N_k + ε)/(n + K·ε)·n with n = Σ_k N_k. Van den Oord et al. 2017, app. A.1; the smoothing is that of the published code.
+    N'_k = (N_k + ε)/(n + K·ε)·n with n = Σ_k N_k. Van den Oord et al. 2017, app. A.1; the smoothing follows
+    the published code.
     """
     total = running_counts.sum()
     smoothed = (running_counts + eps) / (total + len(running_counts) * eps) * total

@@ -1,4 +1,4 @@
-"""The Nouveau VAE (Vahdat & Kautz 2020) as parts for vaebench: ``enc=nvae,latent=nvae,dec=nvae``."""
+"""The Nouveau VAE (Vahdat & Kautz 2020) as components for vaebench: ``enc=nvae,latent=nvae,dec=nvae``."""
 
 from vaebench.hookspecs import Entry, hookimpl
 
