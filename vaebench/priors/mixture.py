@@ -38,7 +38,7 @@ class NormalMixture(Distribution):
 
     @property
     def log_weights(self) -> Tensor:
-        """log w_k, (K,)."""
+        """The log weights, log w_k, (K,)."""
         if self.logits is None:
             count = len(self.components.location)
             return self.components.location.new_full((count,), -math.log(count))

@@ -65,7 +65,7 @@ def linear_gaussian(dims: int, latents: int, seed: int) -> Vae:
 
 
 def evidence(model: Vae, x: Tensor) -> Tensor:
-    """log p(x) = log N(x; b, WWᵀ + I), (N,)."""
+    """Compute log p(x) = log N(x; b, WWᵀ + I), (N,)."""
     assert isinstance(model.decoder, Linear)
     w, b = model.decoder.map.weight, model.decoder.map.bias
     covariance = w @ w.T + torch.eye(len(b))

@@ -60,6 +60,7 @@ ROUNDING = 1e-12
 def sees_only_what_is_before(
     subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int, mode: str = "eval"
 ) -> None:
+    """Change each pixel value in turn and compare the parameters at and before it."""
     model, features = composed(subject, image, parameters, seed, lik)
     model.train(mode == "train")
     x = random_images(image, BATCH, seed).long()
@@ -137,6 +138,7 @@ def has_no_blind_spot(subject: PartSubject, image: ImageShape, lik: str, paramet
 
 
 def cached_is_plain(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    """Compare ``Decoder.sample`` with one forward pass per pixel from the same noise."""
     model, features = composed(subject, image, parameters, seed, lik)
     three = spread(features, 3)
     likelihood = model.output.likelihood

@@ -74,6 +74,7 @@ def of_tiny_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 def parameters_have_their_shape(
     subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int
 ) -> None:
+    """Check shape, dtype and finiteness of the likelihood's parameters in both modes."""
     model, features = composed(subject, image, parameters, seed, lik)
     x = random_images(image, 3, seed)
     due = (3, model.output.likelihood.channels, image.height, image.width)
@@ -87,6 +88,7 @@ def parameters_have_their_shape(
 
 
 def joint_sums_to_one(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    """Sum p(x|z) over all tiny images, and compare samples and means with it."""
     model, features = composed(subject, image, parameters, seed, lik)
     every = every_image(image)
     with torch.no_grad():
@@ -112,6 +114,7 @@ def joint_sums_to_one(subject: PartSubject, image: ImageShape, lik: str, paramet
 
 
 def latents_are_seen(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    """Check that every channel of the finest features has a gradient."""
     model, features = composed(subject, image, parameters, seed, lik)
     if not features or features[0].shape[1] == 0:
         raise NotTriedError("the model has no latents")
@@ -128,6 +131,7 @@ def latents_are_seen(subject: PartSubject, image: ImageShape, lik: str, paramete
 
 
 def wrong_features(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    """Call the decoder with one more channel of features."""
     model, features = composed(subject, image, parameters, seed, lik)
     f = features[0]
     wrong = (torch.cat([f, f[:, :1]], 1), *features[1:])
@@ -138,6 +142,7 @@ def wrong_features(subject: PartSubject, image: ImageShape, lik: str, parameters
 
 
 def image_is_not_read(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    """Compare the maps with an image and without one."""
     model, features = composed(subject, image, parameters, seed, lik)
     three = spread(features, 3)
     blind = model.decoder(three, None)

@@ -12,6 +12,7 @@ CONTRACT = "vaebench/contracts.py, Encoder"
 
 
 def levels_are_kept(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare the maps of both modes with ``levels``."""
     model = subject.model(image, parameters, seed)
     encoder = model.encoder
     x = model.normalise(random_images(image, 3, seed))
@@ -35,6 +36,7 @@ def levels_are_kept(subject: PartSubject, image: ImageShape, parameters: dict, s
 
 
 def every_pixel_is_seen(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Check that every pixel value has a gradient."""
     model = subject.model(image, parameters, seed).eval()
     shaken(model.encoder, seed)
     x = model.normalise(random_images(image, 4, seed)).requires_grad_()
@@ -46,6 +48,7 @@ def every_pixel_is_seen(subject: PartSubject, image: ImageShape, parameters: dic
 
 
 def encodes_alone(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare the features of images alone and in a batch."""
     model = subject.model(image, parameters, seed).eval()
     x = model.normalise(random_images(image, 3, seed))
     whole = model.encoder(x)
@@ -55,6 +58,7 @@ def encodes_alone(subject: PartSubject, image: ImageShape, parameters: dict, see
 
 
 def wrong_channels(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Call the encoder with one more channel."""
     model = subject.model(image, parameters, seed).eval()
     x = torch.zeros(2, image.channels + 1, image.height, image.width, dtype=torch.float64)
     due = {(image.channels,), (image.dims,)}

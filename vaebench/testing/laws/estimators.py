@@ -17,10 +17,12 @@ CONTRACT = "vaebench/evaluation/likelihood.py; Burda et al. 2016 (IWAE), theorem
 
 
 def cases(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    """Examples of dimensions, latents and seed."""
     return st.fixed_dictionaries({"dims": st.integers(1, 4), "latents": st.integers(1, 3), "seed": seeds})
 
 
 def images(dims: int, count: int, seed: int) -> Tensor:
+    """Draw images (count, 1, 1, dims) of 9 levels."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 9, (count, 1, 1, dims), generator=generator)
 
@@ -30,6 +32,7 @@ def _mean_and_error(values: Tensor) -> tuple[float, float]:
 
 
 def bounds_are_in_order(subject: Function, dims: int, latents: int, seed: int) -> None:
+    """Compare ELBO, IWAE-32 and the exact log p(x)."""
     model = linear_gaussian(dims, latents, seed)
     x = images(dims, 1, seed).expand(300, -1, -1, -1)
     exact = evidence(model, x)[0].item()
@@ -53,6 +56,7 @@ def bounds_are_in_order(subject: Function, dims: int, latents: int, seed: int) -
 
 
 def exact_posterior_is_exact(subject: Function, dims: int, latents: int, seed: int) -> None:
+    """Compare IWAE-7 under the true posterior with log p(x)."""
     latents = min(latents, dims)
     model = linear_gaussian(dims, latents, seed)
     use_exact_posterior(model)
@@ -66,6 +70,7 @@ def exact_posterior_is_exact(subject: Function, dims: int, latents: int, seed: i
 
 
 def converges(subject: Function, dims: int, latents: int, seed: int) -> None:
+    """Check that log p(x) − IWAE-K falls with K."""
     model = linear_gaussian(3, 2, 3)
     use_exact_posterior(model)
     with torch.no_grad():
@@ -84,6 +89,7 @@ def converges(subject: Function, dims: int, latents: int, seed: int) -> None:
 
 
 def every_image_counts(subject: Function, dims: int, latents: int, seed: int) -> None:
+    """Compare the scores at several numbers of rows at a time."""
     model = linear_gaussian(dims, latents, seed)
     x = images(dims, 11, seed)
     whole = subject.target(model, x, 6, 10**6)

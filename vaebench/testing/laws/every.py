@@ -50,6 +50,7 @@ def train(model: Vae, image: ImageShape, steps: int, seed: int) -> dict[str, Ten
 
 
 def is_documented(subject: PartSubject) -> None:
+    """Check docstring, needs, suggests and parameter descriptions of the class."""
     part = subject.target
     hold(
         isinstance(part, type) and issubclass(part, Part),
@@ -78,6 +79,7 @@ def is_documented(subject: PartSubject) -> None:
 
 
 def survives_save_and_load(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare a model with one that loads its saved state."""
     model = subject.model(image, parameters, seed)
     train(model, image, 1, seed)
     file = io.BytesIO()
@@ -96,6 +98,7 @@ def survives_save_and_load(subject: PartSubject, image: ImageShape, parameters: 
 
 
 def is_deterministic(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Build, train, score and sample twice from one seed."""
     one, two = (subject.model(image, parameters, seed) for _ in range(2))
     states = (one.state_dict(), two.state_dict())
     for name, value in states[0].items():
@@ -112,6 +115,7 @@ def is_deterministic(subject: PartSubject, image: ImageShape, parameters: dict, 
 
 
 def precisions_agree(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare log weights in float32 and float64."""
     model = subject.model(image, parameters, seed).eval()
     x = random_images(image, 3, seed)
     double = scores(model, x, rows(3))
@@ -120,6 +124,7 @@ def precisions_agree(subject: PartSubject, image: ImageShape, parameters: dict, 
 
 
 def evaluation_leaves_no_trace(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare parameters, buffers and the generator before and after evaluation."""
     model = subject.model(image, parameters, seed)
     train(model, image, 1, seed)
     model.eval()
@@ -144,6 +149,7 @@ def evaluation_leaves_no_trace(subject: PartSubject, image: ImageShape, paramete
 
 
 def images_are_scored_alone(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare scores and samples of images alone and in a batch."""
     model = subject.model(image, parameters, seed)
     train(model, image, 1, seed)
     model.eval()
@@ -157,6 +163,7 @@ def images_are_scored_alone(subject: PartSubject, image: ImageShape, parameters:
 
 
 def samples_do_not_mix(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare each of four samples with the same sample alone."""
     model = subject.model(image, parameters, seed).eval()
     x = random_images(image, 3, seed)
     many = scores(model, x, rows(3, 4), 4)
@@ -172,6 +179,7 @@ def samples_do_not_mix(subject: PartSubject, image: ImageShape, parameters: dict
 
 
 def terms_are_per_image(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Check shapes and ranges of terms, samples and reconstructions."""
     model = subject.model(image, parameters, seed).eval()
     scored = model(random_images(image, 3, seed), rows(3, 2), 2)
     groups = len(model.latent.groups)

@@ -30,7 +30,7 @@ def tensor(*values: float) -> tuple[Tensor, ...]:
 
 
 def log_normal(z: float, mean: float, log_std: float) -> float:
-    """log N(z; μ, σ²) by its definition, independent of the formulas under test."""
+    """Compute log N(z; μ, σ²) by its definition, independent of the formulas under test."""
     return -0.5 * ((z - mean) / math.exp(log_std)) ** 2 - math.log(math.exp(log_std) * math.sqrt(2 * math.pi))
 
 
@@ -48,6 +48,7 @@ def is_the_integral(subject: Function, mq: float, sq: float, mp: float, sp: floa
 
 
 def is_the_mean(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Compare KL with the mean of log q/p over samples of q."""
     z = mq + math.exp(sq) * torch.randn(DRAWS, dtype=torch.float64)
 
     def log_density(mean: float, log_std: float) -> Tensor:
@@ -58,6 +59,7 @@ def is_the_mean(subject: Function, mq: float, sq: float, mp: float, sp: float) -
 
 
 def is_a_divergence(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Check KL(q‖q) = 0 and KL(q‖p) > 0 for other p."""
     q, p = tensor(mq, sq), tensor(mp, sp)
     same = subject.target(*q, *q).item()
     hold(same == 0, "KL(q‖q)", same, 0)
@@ -68,6 +70,7 @@ def is_a_divergence(subject: Function, mq: float, sq: float, mp: float, sp: floa
 
 
 def adds_up(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Compare the KL of two dimensions with that of each alone."""
     q, p = torch.tensor([[mq, mp], [sq, sp]]).double(), torch.tensor([[mp, mq], [0.0, sq]]).double()
     both = subject.target(q[0], q[1], p[0], p[1])
     hold(both.shape == (2,), "the shape of KL: one value per element", tuple(both.shape), (2,))
@@ -77,6 +80,7 @@ def adds_up(subject: Function, mq: float, sq: float, mp: float, sp: float) -> No
 
 
 def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Compare gradients with central differences."""
     inputs = [t.requires_grad_() for t in tensor(mq, sq, mp, sp)]
     found = torch.autograd.grad(subject.target(*inputs).sum(), inputs)
     step = 1e-5
@@ -97,6 +101,7 @@ def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: floa
 
 
 def is_stable(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Check the KL of normals with extreme log σ."""
     found = subject.target(*tensor(0.0, sq, 0.0, sp)).item()
     hold(found >= 0, "KL of normals with extreme σ is negative", found, "0 or more")
     hold(
@@ -125,6 +130,7 @@ def keeps_its_digits(subject: Function, log_std: float, d_mean: float, d_log_std
 
 
 def standard_is_special(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Compare with the general form for p = N(0, 1)."""
     from vaebench.maths import gaussian
 
     mean, log_std, zero = tensor(mq, sq, 0.0)
@@ -133,6 +139,7 @@ def standard_is_special(subject: Function, mq: float, sq: float, mp: float, sp: 
 
 
 def density_integrates(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
+    """Integrate exp(log_density), and compare one value with the definition."""
     std = math.exp(sq)
     mean, log_std = tensor(mq, sq)
     points = mean + std * (torch.arange(4000, dtype=torch.float64) - 1999.5) * 0.006

@@ -32,6 +32,7 @@ def inferred(model: Vae, image: ImageShape, seed: int, count: int = 3) -> Walk:
 
 
 def walks_its_groups(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare the terms and features of walks with ``groups`` and ``out``."""
     model = composed(subject, image, parameters, seed)
     latent = model.latent
     for walk in (inferred(model, image, seed), latent.walk(None, Generate(), model.prior, rows(3), 3)):
@@ -68,6 +69,7 @@ def walks_its_groups(subject: PartSubject, image: ImageShape, parameters: dict, 
 
 
 def offers_match(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare the offered words with ``groups``."""
     model = composed(subject, image, parameters, seed)
     groups = model.latent.groups
     reals = [g.codes is None for g in groups]
@@ -82,6 +84,7 @@ def offers_match(subject: PartSubject, image: ImageShape, parameters: dict, seed
 
 
 def replays(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Walk again with the inferred latents as given ones."""
     model = composed(subject, image, parameters, seed)
     first = inferred(model, image, seed)
     given = Given([t.z for t in first.terms])
@@ -95,6 +98,7 @@ def replays(subject: PartSubject, image: ImageShape, parameters: dict, seed: int
 
 
 def temperature(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare walks at the temperatures 1 and 0 with the prior."""
     model = composed(subject, image, parameters, seed)
 
     def walk(heat: float, noise: Noise) -> Walk:
@@ -128,6 +132,7 @@ def posterior_of(term: Term) -> Distribution:
 
 
 def evaluation_learns_nothing(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare the state before and after inference in eval mode."""
     model = composed(subject, image, parameters, seed)
     before = {n: t.clone() for n, t in model.latent.state_dict().items()}
     inferred(model, image, seed)
@@ -137,6 +142,7 @@ def evaluation_learns_nothing(subject: PartSubject, image: ImageShape, parameter
 
 
 def penalties_are_per_image(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare penalties of an image alone and in a batch."""
     model = composed(subject, image, parameters, seed)
     x = random_images(image, 3, seed)
     whole = model.infer(x, rows(3)).terms
@@ -160,6 +166,7 @@ def penalties_are_per_image(subject: PartSubject, image: ImageShape, parameters:
 
 
 def wrong_features(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Walk with one more channel of features."""
     model = composed(subject, image, parameters, seed)
     features = model.encoder(model.normalise(random_images(image, 2, seed)))
     wrong = tuple(torch.cat([f, f[:, :1]], 1) for f in features)

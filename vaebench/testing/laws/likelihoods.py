@@ -78,6 +78,7 @@ def of_images(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 def sums_to_one(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Sum exp(log_prob) over all images."""
     likelihood = made(subject, image, parameters)
     every = every_image(image)
     params = drawn(likelihood, seed, spread, shift).expand(len(every), -1, -1, -1)
@@ -88,6 +89,7 @@ def sums_to_one(
 def impossible(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Score images with a value outside 0 .. levels-1."""
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, 1.0, batch=2)
     for wrong in (-1, image.levels, 10 * image.levels):
@@ -105,6 +107,7 @@ def impossible(
 def is_a_mass(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Check sign and gradient of log p, at extreme parameters too."""
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, spread, shift, batch=3).requires_grad_()
     likely = likelihood.sample(params.detach(), TorchNoise())
@@ -124,6 +127,7 @@ def is_a_mass(
 def pixels_are_independent(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Change one pixel's parameters and compare log p of the others."""
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, spread, batch=2)
     x = random_images(image, 2, seed)
@@ -147,6 +151,7 @@ def pixels_are_independent(
 def colours_are_apart(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Change one block of parameters and compare log p of other colours."""
     likelihood = made(subject, image, parameters)
     c = image.channels
     hold(
@@ -178,6 +183,7 @@ def colours_are_apart(
 def wrong_shapes_are_named(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Score images and parameters of wrong shapes."""
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, 1.0, batch=2)
     x = random_images(image, 2, seed)
@@ -192,6 +198,7 @@ def wrong_shapes_are_named(
 def precisions_agree(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Compare log p in float32 and float64."""
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, min(spread, 30.0), batch=2).float()
     x = random_images(image, 2, seed)

@@ -27,11 +27,13 @@ class Pixels:
 
 
 def random_pixels(count: int, width: int, seed: int) -> Tensor:
+    """Draw images (count, 1, 1, width) of 256 levels, uint8."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (count, 1, 1, width), generator=generator).to(torch.uint8)
 
 
 def scored(subject: Function, generated: Tensor, reference: Tensor, batch: int = 100) -> Any:
+    """Score generated images with pixels as features."""
     return subject.target(
         generated,
         reference,
@@ -45,10 +47,12 @@ def scored(subject: Function, generated: Tensor, reference: Tensor, batch: int =
 
 
 def cases(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    """Examples of width, number of images and seed."""
     return st.fixed_dictionaries({"width": st.integers(1, 8), "more": st.integers(1, 40), "seed": seeds})
 
 
 def itself_is_at_zero(subject: Function, width: int, more: int, seed: int) -> None:
+    """Compute FID of a set with itself."""
     x = random_pixels(max(4, width + 1 + more), width, seed)
     close(
         scored(subject, x, x).fid, 0.0, f"FID of {len(x)} images of {width} features with themselves", 0, 1e-5
@@ -56,6 +60,7 @@ def itself_is_at_zero(subject: Function, width: int, more: int, seed: int) -> No
 
 
 def batches_change_nothing(subject: Function, width: int, more: int, seed: int) -> None:
+    """Compare FID and KID at several batch sizes."""
     a, b = random_pixels(more + 7, width, seed), random_pixels(2 * more + 9, width, seed + 1)
     whole = scored(subject, a, b, 10**6)
     for batch in (1, 4):
@@ -80,6 +85,7 @@ def is_the_closed_form(subject: Function, width: int, more: int, seed: int) -> N
 
 
 def few_images_are_flagged(subject: Function, width: int, more: int, seed: int) -> None:
+    """Check the record of a set with about as many images as features."""
     a, b = random_pixels(4 + more % 5, width, seed), random_pixels(more + 20, width, seed + 1)
     record = scored(subject, a, b)
     hold(record.images == len(a), "the recorded number of images", record.images, len(a))

@@ -164,6 +164,7 @@ def given(subject: PartSubject, objective: Objective, samples: int, batch: int, 
 def is_per_image(
     subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
+    """Check shape and finiteness of the loss, and reorder the batch."""
     objective = made(subject, parameters, seed, trained=trained).eval()
     scored = given(subject, objective, samples, batch, seed)
     loss = objective(scored, Progress(step, 100))
@@ -179,6 +180,7 @@ def is_per_image(
 def modes_agree(
     subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
+    """Compare the loss in train and eval mode."""
     losses = []
     for mode in (True, False):
         objective = made(subject, parameters, seed, trained=trained).train(mode)

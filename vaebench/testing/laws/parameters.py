@@ -27,6 +27,7 @@ PROMISED = ("levels", "groups", "out", "width", "channels", "samples", "classes"
 
 
 def parameters_act(subject: PartSubject) -> None:
+    """Compare models with different values of each parameter."""
     for name, values in testable(subject).items():
         left = _pairs(subject, name, values)
         seen: set[str] = set()

@@ -167,6 +167,7 @@ def sums_to_one(
 
 
 def covers_declared_groups(subject: PartSubject, parameters: dict, seed: int) -> None:
+    """Compare ``at`` with ``covers``, and check ``fitted`` and ``stand_in``."""
     part = subject.target
     hold(part.covers in ("root", "every group"), "the attribute covers", part.covers, "root or every group")
     hold(part.fitted in ("with", "after"), "the attribute fitted", part.fitted, "with or after")
@@ -190,6 +191,7 @@ def covers_declared_groups(subject: PartSubject, parameters: dict, seed: int) ->
 
 
 def rows_are_apart(subject: PartSubject, parameters: dict, seed: int) -> None:
+    """Compare density and samples of a row alone and in a batch."""
     for offers, codes in ((REALS, None), (CODES, 3)):
         if not takes(subject, offers | {"single"}):
             continue
@@ -223,6 +225,7 @@ def alike(drawn: Tensor, due: Tensor, message: str) -> None:
 
 
 def wrong_latents(subject: PartSubject, parameters: dict, seed: int) -> None:
+    """Evaluate latents of wrong shapes."""
     if takes(subject, REALS | {"single"}):
         p = distribution_of(made(subject, (Group("a", (3, 1, 1)),), parameters, seed), 0, 2)
         for wrong in ((2, 4, 1, 1), (2, 1, 1, 1), (2, 3, 1, 2)):

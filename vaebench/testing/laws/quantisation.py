@@ -17,6 +17,7 @@ from vaebench.testing.subject import PartSubject, Subject, random_images, rows
 
 
 def codes_are_certain(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Check range, posterior and rate of inferred codes."""
     model = composed(subject, image, parameters, seed)
     walk = inferred(model, image, seed)
     for term in walk.terms:

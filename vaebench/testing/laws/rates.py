@@ -79,6 +79,7 @@ def density_is_of_the_samples(subject: PartSubject, image: ImageShape, parameter
 
 
 def root_is_the_first_posterior(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Compare ``root`` with the first posterior of a walk."""
     model = composed(subject, image, parameters, seed)
     x = random_images(image, 3, seed)
     root = model.latent.root(model.encoder(model.normalise(x)))

@@ -19,6 +19,7 @@ NEAR = 0.2
 def samples_follow(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Compare 10,000 samples with exp(log_prob) of all images."""
     likelihood = made(subject, image, parameters)
     every = every_image(image)
     params = drawn(likelihood, seed, min(spread, 1.0))
@@ -34,6 +35,7 @@ def samples_follow(
 def works_on_one_pixel(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Score and sample the parameters of one pixel."""
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, spread, batch=3)
     x = likelihood.sample(params[:, :, :1, :1], TorchNoise())
@@ -47,6 +49,7 @@ def works_on_one_pixel(
 def mean_is_expectation(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int, spread: float, shift: float
 ) -> None:
+    """Compare ``mean`` with Σ x p(x), or with samples for coupled colours."""
     likelihood = made(subject, image, parameters)
     params = drawn(likelihood, seed, spread, shift)
     mean = likelihood.mean(params)

@@ -23,6 +23,7 @@ END = Progress(100, 100)
 def distortion_counts(
     subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
+    """Check that the loss rises by one nat for one nat of distortion."""
     slopes = []
     for channels, side in ((1, 8), (3, 16)):
         objective = made(subject, parameters, seed, image_of(subject, channels, side), trained).eval()
@@ -45,6 +46,7 @@ def distortion_counts(
 def best_sample_counts_most(
     subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
+    """Compare the gradients of samples that differ in distortion only."""
     objective = made(subject, parameters, seed, trained=trained).eval()
     samples = max(2, samples, objective.samples)
     single = terms(groups_of(subject), 1, batch, seed)
@@ -67,6 +69,7 @@ def best_sample_counts_most(
 def gradients_are_finite(
     subject: PartSubject, parameters: dict, samples: int, batch: int, step: int, trained: bool, seed: int
 ) -> None:
+    """Check the gradients in the posteriors' moments."""
     objective = made(subject, parameters, seed, trained=trained)
     scored = given(subject, objective, samples, batch, seed)
     loss = objective(scored, END).sum()
