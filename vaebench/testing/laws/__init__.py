@@ -13,6 +13,7 @@ from vaebench.testing.laws.gradients import GRADIENTS
 from vaebench.testing.laws.latents import LATENTS
 from vaebench.testing.laws.likelihoods import LIKELIHOODS
 from vaebench.testing.laws.metrics import METRICS
+from vaebench.testing.laws.normalisation import NORMALISATION
 from vaebench.testing.laws.objectives import OBJECTIVES
 from vaebench.testing.laws.parameters import PARAMETERS
 from vaebench.testing.laws.priors import PRIORS
@@ -27,7 +28,7 @@ from vaebench.testing.subject import Function
 PARTS: dict[str, tuple[Law, ...]] = {
     "encoder": (*EVERY, *GRADIENTS, *PARAMETERS, *ENCODERS),
     "latent": (*EVERY, *GRADIENTS, *PARAMETERS, *LATENTS, *RATES, *READING, *QUANTISATION),
-    "prior": (*EVERY, *GRADIENTS, *PARAMETERS, *PRIORS, *TEMPERATURE),
+    "prior": (*EVERY, *GRADIENTS, *PARAMETERS, *NORMALISATION, *PRIORS, *TEMPERATURE),
     "decoder": (*EVERY, *GRADIENTS, *PARAMETERS, *DECODERS, *AUTOREGRESSION),
     "likelihood": (*EVERY, *GRADIENTS, *PARAMETERS, *LIKELIHOODS, *SAMPLING),
     "objective": (*EVERY, *GRADIENTS, *PARAMETERS, *OBJECTIVES, *SLOPES),

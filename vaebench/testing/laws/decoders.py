@@ -11,7 +11,7 @@ from vaebench.model import Vae
 from vaebench.noise import TorchNoise
 from vaebench.testing import strategies
 from vaebench.testing.law import Law, NotTriedError, close, hold
-from vaebench.testing.laws.every import refuses
+from vaebench.testing.refusals import refuses
 from vaebench.testing.statistics import agree
 from vaebench.testing.subject import PartSubject, Subject, every_image, random_images, rows, shaken
 

@@ -4,7 +4,7 @@ import torch
 
 from vaebench.contracts import ImageShape
 from vaebench.testing.law import Law, close, hold
-from vaebench.testing.laws.every import refuses
+from vaebench.testing.refusals import refuses
 from vaebench.testing.strategies import models
 from vaebench.testing.subject import PartSubject, Subject, random_images, shaken
 

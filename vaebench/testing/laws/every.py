@@ -2,8 +2,6 @@
 
 import copy
 import io
-import re
-from collections.abc import Callable, Set
 
 import torch
 from torch import Tensor
@@ -13,12 +11,11 @@ from vaebench.composing.slots import SLOTS
 from vaebench.contracts import ImageShape, Part, Progress
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, TorchNoise
-from vaebench.testing.law import Law, LawBroken, close, hold, same
+from vaebench.testing.law import Law, close, hold, same
 from vaebench.testing.strategies import models
 from vaebench.testing.subject import PartSubject, random_images, rows
 
 CONTRACT = "vaebench/contracts.py, Part"
-Shapes = tuple[int, ...] | Set[tuple[int, ...]]
 
 
 def scores(model: Vae, x: Tensor, noise: ImageNoise, samples: int = 1) -> Tensor:
@@ -223,41 +220,6 @@ def terms_are_per_image(subject: PartSubject, image: ImageShape, parameters: dic
 
 def _range(image: ImageShape) -> str:
     return f"within 0 .. {image.levels - 1}"
-
-
-def refuses(call: Callable[[], object], given: Shapes, expected: Shapes) -> None:
-    """Check that the call raises an error that names the given shape and the expected one.
-
-    A set of shapes holds the ways to write one shape (flattened, for instance); any of them will do.
-
-    :raises LawBroken: where there is no error, or its message lacks a number of either shape
-    """
-    try:
-        call()
-    except Exception as error:
-        numbers = {int(n) for n in re.findall(r"\d+", str(error))}
-        for side, shapes in (("given", given), ("expected", expected)):
-            if not any(set(shape) <= numbers for shape in _ways(shapes)):
-                raise LawBroken(
-                    f"the error for shape {_either(given)}, where {_either(expected)} is expected, does not "
-                    f"name the {side} shape: {error}",
-                    sorted(numbers),
-                    _either(shapes),
-                ) from error
-        return
-    raise LawBroken(
-        f"shape {_either(given)} was accepted where {_either(expected)} is expected",
-        "no error",
-        "an error that names both shapes",
-    )
-
-
-def _ways(shapes: Shapes) -> list[tuple[int, ...]]:
-    return sorted(shapes) if isinstance(shapes, Set) else [shapes]
-
-
-def _either(shapes: Shapes) -> str:
-    return " or ".join(map(str, _ways(shapes)))
 
 
 EVERY = (

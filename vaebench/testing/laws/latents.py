@@ -10,7 +10,7 @@ from vaebench.distributions import DiagonalNormal, Distribution
 from vaebench.model import Vae
 from vaebench.noise import Noise
 from vaebench.testing.law import Law, LawBroken, close, hold, same
-from vaebench.testing.laws.every import refuses
+from vaebench.testing.refusals import refuses
 from vaebench.testing.strategies import models
 from vaebench.testing.subject import PartSubject, Subject, random_images, rows, shaken
 

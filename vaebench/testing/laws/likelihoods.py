@@ -13,7 +13,7 @@ from vaebench.errors import UsageError
 from vaebench.noise import TorchNoise
 from vaebench.testing import strategies
 from vaebench.testing.law import Law, NotTriedError, close, hold
-from vaebench.testing.laws.every import refuses
+from vaebench.testing.refusals import refuses
 from vaebench.testing.subject import PartSubject, Subject, every_image, random_images
 
 CONTRACT = "vaebench/contracts.py, Likelihood"
