@@ -85,16 +85,16 @@ class Grid(nn.Module):
         )
 
     def encode(self, h: Tensor, shown: Tensor | None) -> Tensor:
-        """(B, C, h, w) -> the vectors to be quantised, (B, D, h, w), in the codebook's dtype."""
+        """Compute the vectors to quantise, (B, D, h, w), from a map (B, C, h, w), in the codebook's dtype."""
         return self.project(_joined(h, shown)).to(self.codebook.weight.dtype)
 
     def quantise(self, e: Tensor) -> Tensor:
-        """(B, D, h, w) -> codes (B, h, w)."""
+        """Find the codes (B, h, w) of vectors (B, D, h, w)."""
         batch, dim, height, width = e.shape
         return self.codebook(e.permute(0, 2, 3, 1).reshape(-1, dim)).view(batch, height, width)
 
     def look_up(self, codes: Tensor) -> Tensor:
-        """(B, h, w) -> (B, D, h, w)."""
+        """Return the vectors (B, D, h, w) of codes (B, h, w)."""
         return self.codebook.look_up(codes).permute(0, 3, 1, 2).contiguous()
 
 
@@ -105,10 +105,11 @@ def _joined(x: Tensor, shown: Tensor | None) -> Tensor:
 class CodeLatent(Latent):
     """Grids of codes, coarse to fine; the decoder gets all their vectors, enlarged to the finest grid.
 
-    The vectors of each grid but the coarsest see the codes above, decoded. Training adds, per image,
-    β‖z − sg[e]‖² and what the codebook asks for, summed over places and dimensions.
+    The vectors of a finer grid depend on the decoded codes above. Training adds to each image's loss
+    β‖z − sg[e]‖² and the codebook's penalties, summed over places and dimensions.
 
-    :param codebooks: one per grid, coarse to fine
+    :param codebooks: one for each grid, coarse to fine
+    :param beta: β, the weight of the commitment
     """
 
     offers: ClassVar[Tags] = frozenset({"codes"})
@@ -153,18 +154,20 @@ class CodeLatent(Latent):
             p = prior.at(i, Context(batch, above, noise))
             assert p is not None, "a prior of codes covers every group"
             z = source.pick(i, q, p, noise)
-            found = grid.look_up(z)
-            terms.append(Term(group, z, q, p, above, {} if e is None else self._penalties(grid, e, found)))
-            vectors.append(found if e is None else straight_through(e, found))
+            quantised = grid.look_up(z)
+            terms.append(
+                Term(group, z, q, p, above, {} if e is None else self._penalties(grid, e, quantised))
+            )
+            vectors.append(quantised if e is None else straight_through(e, quantised))
             if grid.decode is not None:
                 shown = grid.decode(_joined(vectors[-1], shown))
             above = (*above, z)
         size = self.groups[-1].shape
         return Walk(terms, (torch.cat([F.interpolate(v, size=size, mode="nearest") for v in vectors], 1),))
 
-    def _penalties(self, grid: Grid, e: Tensor, found: Tensor) -> dict[str, Tensor]:
-        commitment = self.beta * (e - found.detach()).square().flatten(1).sum(1)
-        return {"commitment": commitment, **grid.codebook.penalty(e, found)}
+    def _penalties(self, grid: Grid, e: Tensor, quantised: Tensor) -> dict[str, Tensor]:
+        commitment = self.beta * (e - quantised.detach()).square().flatten(1).sum(1)
+        return {"commitment": commitment, **grid.codebook.penalty(e, quantised)}
 
     def without(self, features: tuple[Tensor, ...], group: int) -> tuple[Tensor, ...]:
         left = features[0].clone()

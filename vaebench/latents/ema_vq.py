@@ -22,7 +22,7 @@ class EmaVq(CodeLatent):
     """Codes of the nearest vectors, from a codebook whose vectors are moving averages of the encoder's.
 
     β‖z − sg[e]‖² commits the encoder to the codebook. The published code starts with
-    counts=zero,init=normal,revive=0, which lets unused codes grow without bound.
+    counts=zero,init=normal,revive=0, which makes unused codes explode.
     """
 
     paper = "van den Oord et al. 2017, app. A.1; levels: Razavi et al. 2019 (VQ-VAE-2), sec. 3.1"

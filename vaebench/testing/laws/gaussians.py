@@ -54,8 +54,8 @@ def is_the_mean(subject: Function, mq: float, sq: float, mp: float, sp: float) -
     def log_density(mean: float, log_std: float) -> Tensor:
         return -0.5 * ((z - mean) / math.exp(log_std)) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
 
-    found = subject.target(*tensor(mq, sq, mp, sp)).item()
-    mean_is(log_density(mq, sq) - log_density(mp, sp), found, "the mean of log q/p over q, against KL", 1e-7)
+    value = subject.target(*tensor(mq, sq, mp, sp)).item()
+    mean_is(log_density(mq, sq) - log_density(mp, sp), value, "the mean of log q/p over q, against KL", 1e-7)
 
 
 def is_a_divergence(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
@@ -63,10 +63,10 @@ def is_a_divergence(subject: Function, mq: float, sq: float, mp: float, sp: floa
     q, p = tensor(mq, sq), tensor(mp, sp)
     same = subject.target(*q, *q).item()
     hold(same == 0, "KL(q‖q)", same, 0)
-    found = subject.target(*q, *p).item()
-    hold(found >= 0, "KL(q‖p) is negative", found, "0 or more")
+    value = subject.target(*q, *p).item()
+    hold(value >= 0, "KL(q‖p) is negative", value, "0 or more")
     if abs(mq - mp) > 1e-3 or abs(sq - sp) > 1e-3:
-        hold(found > 0, "KL(q‖p) of normals that differ", found, "more than 0")
+        hold(value > 0, "KL(q‖p) of normals that differ", value, "more than 0")
 
 
 def adds_up(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
@@ -82,7 +82,7 @@ def adds_up(subject: Function, mq: float, sq: float, mp: float, sp: float) -> No
 def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
     """Compare gradients with central differences."""
     inputs = [t.requires_grad_() for t in tensor(mq, sq, mp, sp)]
-    found = torch.autograd.grad(subject.target(*inputs).sum(), inputs)
+    gradients = torch.autograd.grad(subject.target(*inputs).sum(), inputs)
     step = 1e-5
     for i, name in enumerate(("μq", "log σq", "μp", "log σp")):
         ends = []
@@ -92,7 +92,7 @@ def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: floa
             ends.append(subject.target(*moved).item())
         scale = 1 + max(map(abs, ends))
         close(
-            found[i],
+            gradients[i],
             torch.tensor([(ends[0] - ends[1]) / (2 * step)]).double(),
             f"d KL / d {name}",
             1e-4,
@@ -102,12 +102,12 @@ def gradients_match(subject: Function, mq: float, sq: float, mp: float, sp: floa
 
 def is_stable(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
     """Check the KL of normals with extreme log σ."""
-    found = subject.target(*tensor(0.0, sq, 0.0, sp)).item()
-    hold(found >= 0, "KL of normals with extreme σ is negative", found, "0 or more")
+    value = subject.target(*tensor(0.0, sq, 0.0, sp)).item()
+    hold(value >= 0, "KL of normals with extreme σ is negative", value, "0 or more")
     hold(
-        math.isfinite(found) or sq - sp > 300,
+        math.isfinite(value) or sq - sp > 300,
         "KL of normals with extreme σ",
-        found,
+        value,
         "finite where the exact KL is",
     )
 
@@ -125,8 +125,8 @@ def keeps_its_digits(subject: Function, log_std: float, d_mean: float, d_log_std
     delta = (q[1] - p[1]).item()
     due = 0.5 * sum((2 * delta) ** n / math.factorial(n) for n in range(2, 20))
     due += 0.5 * (d_mean / math.exp(log_std)) ** 2
-    found = subject.target(*q, *p).item()
-    close(found, due, "KL of near-equal normals, against its series", 1e-12, 1e-15 * abs(delta))
+    value = subject.target(*q, *p).item()
+    close(value, due, "KL of near-equal normals, against its series", 1e-12, 1e-15 * abs(delta))
 
 
 def standard_is_special(subject: Function, mq: float, sq: float, mp: float, sp: float) -> None:
