@@ -1,4 +1,4 @@
-"""Distributions over one group of latents, and the rate KL(q‖p) by the pair of types."""
+"""Distributions over one group of latents, and the rate KL(q‖p) for pairs of them."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,35 +14,38 @@ from vaebench.noise import Noise
 
 
 class Distribution(ABC):
-    """p(z) of a batch of latents: sampled from injected noise, evaluated in nats per image."""
+    """p(z) of a batch of latents, sampled from a given noise and evaluated in nats per image."""
 
     exact: ClassVar[bool] = True
-    """Whether ``log_prob`` is exact; otherwise it is an unbiased estimate or a bound, and tagged so."""
+    """Whether ``log_prob`` is exact; otherwise it is an unbiased estimate or a bound."""
 
     @abstractmethod
     def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
-        """z, (B, *shape); the temperature multiplies the spread (divides logits for codes)."""
+        """Draw z, (B, *shape); the temperature multiplies standard deviations or divides logits of codes."""
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats per image, (B,), summed over the group; ValueError for z of another shape."""
+        """Compute log p(z) in nats per image, (B,), summed over the group.
+
+        :raises ValueError: for z of another shape
+        """
 
     @property
     def mean(self) -> Tensor | None:
-        """E[z], (B, *shape), where it has a form: what active units and latent pictures use."""
+        """E[z], (B, *shape), or None without a closed form; active units and latent pictures use it."""
         return None
 
 
 def _per_image(values: Tensor) -> Tensor:
-    found: Tensor = _SumPerImage.apply(values)
-    return found
+    sums: Tensor = _SumPerImage.apply(values)
+    return sums
 
 
 class _SumPerImage(torch.autograd.Function):
-    """Sum over all but the batch, whose gradient has the memory format of what was summed.
+    """A sum over all dimensions but the batch, whose gradient keeps the memory format of the summed values.
 
-    Torch's own has none: what is computed from it is in the order of the dimensions, and each meeting with a
-    channels-last map then costs a slow copy.
+    The gradient of torch's own sum does not, so that every later operation with a channels-last map costs a
+    slow copy.
     """
 
     @staticmethod
@@ -58,7 +61,10 @@ class _SumPerImage(torch.autograd.Function):
 
 
 def check_shape(z: Tensor, due: Sequence[int]) -> None:
-    """ValueError for latents of another shape, which would broadcast to a wrong number."""
+    """Check the shape of latents, since another one would broadcast to wrong numbers.
+
+    :raises ValueError: for latents of another shape
+    """
     if tuple(z.shape) != tuple(due):
         raise ValueError(f"latents of shape {tuple(z.shape)} where {tuple(due)} is expected")
 
@@ -66,7 +72,7 @@ def check_shape(z: Tensor, due: Sequence[int]) -> None:
 class DiagonalNormal(Distribution):
     """N(mean, exp(log_std)²), independent over a group's dimensions; both tensors (B, *shape).
 
-    Half-precision moments are raised to float32: rates are never computed in bf16.
+    Half-precision moments are converted to float32: rates are never computed in bf16.
     """
 
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
@@ -87,7 +93,10 @@ class DiagonalNormal(Distribution):
 
 
 class StandardNormal(DiagonalNormal):
-    """N(0, I) of the shape given; a type of its own because its KL needs fewer passes."""
+    """N(0, I); a type of its own because its KL is cheaper to compute.
+
+    :param zeros: (B, *shape), all zero
+    """
 
     def __init__(self, zeros: Tensor) -> None:
         super().__init__(zeros, zeros)
@@ -102,7 +111,7 @@ class StandardNormal(DiagonalNormal):
 
 
 class Codes(Distribution):
-    """What a quantiser infers: one code per place with certainty, so log q = 0 under counting measure."""
+    """The posterior of a quantiser: one code per place with certainty, so log q = 0 (counting measure)."""
 
     def __init__(self, codes: Tensor) -> None:
         self.codes = codes
@@ -119,7 +128,8 @@ class Codes(Distribution):
 class UniformCodes(Distribution):
     """p(code) = 1/K, independently at every place: log p(z) = −n·log K for n places.
 
-    :param zeros: of the group's shape and batch, (B, *shape), floating; its values are not read
+    :param zeros: a floating tensor of the latents' shape (B, *shape); its values are not used
+    :param codes: K
     """
 
     def __init__(self, zeros: Tensor, codes: int) -> None:
@@ -127,7 +137,7 @@ class UniformCodes(Distribution):
         self.codes = codes
 
     def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
-        """Any temperature leaves it uniform."""
+        """Draw codes, int64 (B, *shape); the distribution is uniform at any temperature."""
         u = noise.uniform(self.zeros.double())  # in float32, u·K could round up to K
         return (u * self.codes).long()
 
@@ -143,7 +153,7 @@ _CLOSED_FORMS: dict[tuple[type, type], ClosedForm] = {}
 
 
 def closed_form_kl(q: type, p: type) -> Callable[[ClosedForm], ClosedForm]:
-    """Register KL(q‖p) in nats per image, (B,), for a pair of types and their subtypes."""
+    """Register the closed form of KL(q‖p), (B,) nats per image, for a pair of types and their subtypes."""
 
     def register(function: ClosedForm) -> ClosedForm:
         _CLOSED_FORMS[q, p] = function
@@ -153,8 +163,12 @@ def closed_form_kl(q: type, p: type) -> Callable[[ClosedForm], ClosedForm]:
 
 
 def kl(q: Distribution | None, p: Distribution, z: Tensor) -> Tensor:
-    """The rate in nats per image, (B,): KL(q‖p) in closed form where the pair has one,
-    else log q(z) − log p(z) at the sample z ~ q, which equals it in expectation.
+    """Compute the rate KL(q‖p) in nats per image, (B,).
+
+    The closed form of the pair of types is used where one is registered; otherwise log q(z) − log p(z) at the
+    sample z ~ q, which has the same expectation.
+
+    :raises ValueError: without a posterior
     """
     if q is None:
         raise ValueError("a rate needs a posterior: these latents were not inferred")

@@ -1,4 +1,4 @@
-"""The composed model: per-image terms in nats, samples and reconstructions. No branch on a part's name."""
+"""The composed model: per-image terms in nats, samples and reconstructions, for any components."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,7 +31,7 @@ from vaebench.noise import Noise, TorchNoise
 
 @contextmanager
 def _as_in_evaluation(*parts: nn.Module) -> Iterator[None]:
-    """Running statistics are read, not updated, and dropout is off; every module's mode is put back."""
+    """Use running statistics without updating them, and no dropout; restore every module's mode after."""
     modes = [(module, module.training) for part in parts for module in part.modules()]
     for module, _ in modes:
         module.training = False
@@ -43,9 +43,9 @@ def _as_in_evaluation(*parts: nn.Module) -> Iterator[None]:
 
 
 class Vae(nn.Module):
-    """Six wired parts: p(x, z) = p(z) p(x|z), the posterior q(z|x), and what training minimises.
+    """A model of six components: p(x, z) = p(z) p(x|z), the posterior q(z|x), and the objective.
 
-    :param shift: the encoder sees (x − shift)/scale of the integer image; default maps it to [-1, 1]
+    :param shift: the encoder receives (x − shift)/scale of integer images; by default values in [-1, 1]
     """
 
     def __init__(
@@ -80,35 +80,35 @@ class Vae(nn.Module):
 
     @property
     def likelihood(self) -> Likelihood:
-        """The part that decoder and output head lead to."""
+        """The likelihood of the output head."""
         return self.output.likelihood
 
     def extra_repr(self) -> str:
-        """The composition, shown where the model is printed."""
+        """Show the composition when the model is printed."""
         return self.spec
 
     def replace_prior(self, prior: Prior) -> Prior:
-        """Put another prior in place, and return the one that was there."""
+        """Replace the prior, and return the previous one."""
         before, self.prior = self.prior, prior
         self.parts = tuple(m for m in self.modules() if isinstance(m, Part))
         prior.bind(self.root_posterior)
         return before
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Integer (or real-valued pseudo-) images as the encoder sees them."""
+        """Normalise integer images, or real-valued pseudo-images, for the encoder."""
         return (x.to(self.shift.dtype) - self.shift) / self.scale
 
     def root_posterior(self, images: Tensor) -> Distribution:
-        """q(z_root | pseudo-images in 0 .. levels-1), for priors made of posteriors.
+        """Compute q(z_root | pseudo-images), reals in 0 .. levels-1, for priors that mix posteriors.
 
-        In training too it is the posterior of evaluation: of each pseudo-image alone, whatever is in the
-        batch, and without a trace in running statistics.
+        In training too, encoder and latent layer are in eval mode here: each pseudo-image has its own
+        posterior, independent of the batch, and running statistics do not change.
         """
         with _as_in_evaluation(self.encoder, self.latent):
             return self.latent.root(self.encoder(self.normalise(images)))
 
     def forward(self, x: Tensor, noise: Noise, samples: int = 1) -> Scored:
-        """Per-image terms of integer images x (B, C, H, W), ``samples`` draws of z each.
+        """Compute the per-image terms of integer images x (B, C, H, W), with ``samples`` samples of z each.
 
         :raises ValueError: for images of another shape than the model's
         """
@@ -129,14 +129,14 @@ class Vae(nn.Module):
         return _as_in_evaluation(self)
 
     def begin(self, images: Tensor, labels: Tensor | None) -> None:
-        """Let every part see the training images, once, before training from scratch."""
+        """Show the training images to every component, once, before training from scratch."""
         for part in self.parts:
             part.begin(images, labels)
 
     def loss(
         self, x: Tensor, noise: Noise, progress: Progress, labels: Tensor | None = None
     ) -> tuple[Tensor, Scored]:
-        """What a training step minimises: the objective's mean over images plus all penalties."""
+        """Compute the loss of a training step: the objective's mean over images, plus all penalties."""
         scored = self(x, noise, self.objective.samples)
         per_image = self.objective(scored, progress)
         for penalty in scored.penalties().values():
@@ -148,12 +148,12 @@ class Vae(nn.Module):
         return loss, scored
 
     def after_step(self) -> None:
-        """Let every part commit its running statistics, once per step that was taken."""
+        """Let every component commit its running statistics; call it once after every optimiser step."""
         for part in self.parts:
             part.after_step()
 
     def infer(self, x: Tensor, noise: Noise) -> Walk:
-        """The latents of integer images x: a walk with z ~ q(z|x)."""
+        """Infer the latents of integer images x: a walk with z ~ q(z|x)."""
         return self.latent.walk(self.encoder(self.normalise(x)), Infer(), self.prior, noise, len(x))
 
     def sample(
@@ -161,7 +161,7 @@ class Vae(nn.Module):
     ) -> Tensor:
         """Draw images x ~ p(x|z), z ~ p(z): integers (count, C, H, W) in 0 .. levels-1.
 
-        :param noise: default: torch's own generator
+        :param noise: by default from torch's global generator
         :param labels: (count,) classes, for a prior that is conditioned on them
         """
         noise = noise or TorchNoise()
@@ -174,9 +174,9 @@ class Vae(nn.Module):
         return self.decoder.sample(walk.features, self.output, noise)
 
     def reconstruct(self, x: Tensor, noise: Noise | None = None) -> Tensor:
-        """The mean E[x|z] of integer images x (B, C, H, W), z ~ q(z|x): reals in 0 .. levels-1.
+        """Compute the mean E[x|z], z ~ q(z|x), of integer images x (B, C, H, W): reals in 0 .. levels-1.
 
-        :param noise: default: torch's own generator
+        :param noise: by default from torch's global generator
         """
         noise = noise or TorchNoise()
         return self.decoder.mean(self.infer(x, noise).features, self.output, noise)

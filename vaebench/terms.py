@@ -1,4 +1,4 @@
-"""What travels between parts: groups of latents, a walk through them, and the per-image terms it yields."""
+"""The values that components exchange: groups of latents, a walk through them, and per-image terms."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group of latents: reals of ``shape``, or codes 0 .. codes-1 of ``shape``."""
+    """One group of latents of a shape: real-valued, or codes 0 .. codes-1."""
 
     name: str
     shape: tuple[int, ...]
@@ -31,7 +31,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far training is: steps taken of steps planned, and images seen."""
+    """The progress of training: steps taken, steps planned and images seen."""
 
     step: int
     total_steps: int
@@ -41,7 +41,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a prior may know when it is asked for p(z_g | z_<g)."""
+    """What a prior receives to compute p(z_g | z_<g)."""
 
     batch: int
     above: tuple[Tensor, ...]
@@ -49,14 +49,14 @@ class Context:
     noise: Noise
     """For priors whose log-density is itself a sampled estimate."""
     labels: Tensor | None = None
-    """(B,) classes, int64, while a prior that asks for them is fitted or sampled; None: over all classes."""
+    """(B,) classes, int64, for a prior with classes; None means the mixture over all classes."""
 
 
 @dataclass(slots=True)
 class Term:
-    """One group's part of a walk: the latent z, where it came from, and what the prior says of it.
+    """One group's term of a walk: the latent z, its posterior q and its prior p.
 
-    For reals, KL(q‖p) is the rate; for codes log q = 0 (counting measure) and −log p(z) is the rate.
+    The rate of real latents is KL(q‖p). The rate of codes is −log p(z), because log q = 0 (counting measure).
     """
 
     group: Group
@@ -66,21 +66,21 @@ class Term:
     """The posterior; None when nothing was inferred."""
     p: Distribution
     above: tuple[Tensor, ...] = ()
-    """What the prior was told: enough to ask another prior about the same z."""
+    """The latents of the groups above; another prior can be evaluated with them at the same z."""
     penalties: dict[str, Tensor] = field(default_factory=dict)
-    """(B,) each: what training adds per image (codebook, commitment). Never nats."""
+    """(B,) each: what training adds per image (codebook, commitment); not nats."""
 
 
 class Source(ABC):
-    """Where the latents of a walk come from; one walk serves training, scoring, sampling and replay."""
+    """The source of a walk's latents, so that one walk serves training, scoring, sampling and replay."""
 
     @abstractmethod
     def pick(self, index: int, q: Distribution | None, p: Distribution, noise: Noise) -> Tensor:
-        """The latent of group ``index``, given its posterior (None without an image) and prior."""
+        """Return the latent of group ``index``, from its posterior (None without an image) or its prior."""
 
 
 class Infer(Source):
-    """z ~ q(z|x): training, scoring, reconstruction."""
+    """Draw z ~ q(z|x), for training, scoring and reconstruction."""
 
     def pick(self, index: int, q: Distribution | None, p: Distribution, noise: Noise) -> Tensor:
         if q is None:
@@ -90,7 +90,7 @@ class Infer(Source):
 
 @dataclass(frozen=True)
 class Generate(Source):
-    """z ~ p(z), its spread multiplied by the temperature."""
+    """Draw z ~ p(z) at a temperature."""
 
     temperature: float = 1.0
 
@@ -100,7 +100,7 @@ class Generate(Source):
 
 @dataclass(frozen=True)
 class Given(Source):
-    """The latents given, in order; where None, or past their end, drawn from the prior."""
+    """Use given latents, in order; draw from the prior where one is None or missing."""
 
     latents: Sequence[Tensor | None]
     temperature: float = 1.0
@@ -111,14 +111,14 @@ class Given(Source):
 
 
 class Walk(NamedTuple):
-    """What a latent layer's walk yields: one term per group, root first, and features for the decoder."""
+    """The result of a latent layer's walk: one term per group, root first, and features for the decoder."""
 
     terms: list[Term]
     features: tuple[Tensor, ...]
 
 
 class Scored:
-    """The per-image terms of a batch, K samples each, from which every objective and score is made.
+    """The per-image terms of a batch, with K samples each; objectives and scores are computed from them.
 
     :param distortion: (K, B), −log p(x|z) in nats per image
     :param terms: one per group; their z and distributions have batch B·K, sample k of image b at row b·K + k
@@ -134,18 +134,18 @@ class Scored:
         return per_row.reshape(batch, samples).T
 
     def kl(self) -> Tensor:
-        """(G, K, B) rate of each group, nats per image: closed form where known, else at the sample."""
+        """Compute each group's rate, (G, K, B) nats per image: in closed form, or else at the sample."""
         if self._kl is None:
             rows = [self._rows(kl(t.q, t.p, t.z)) for t in self.terms]
             self._kl = torch.stack(rows) if rows else self.distortion.new_zeros(0, *self.distortion.shape)
         return self._kl
 
     def elbo(self) -> Tensor:
-        """(B,) the evidence lower bound, mean over the samples, nats per image."""
+        """Compute the evidence lower bound, the mean over the samples: (B,) nats per image."""
         return -(self.distortion + self.kl().sum(0)).mean(0)
 
     def log_ratio(self) -> Tensor:
-        """(K, B) log q(z|x) − log p(z) at the samples, all groups, nats per image."""
+        """Compute log q(z|x) − log p(z) at the samples, summed over groups: (K, B) nats per image."""
         total = torch.zeros_like(self.distortion)
         for t in self.terms:
             assert t.q is not None
@@ -153,11 +153,11 @@ class Scored:
         return total
 
     def log_weights(self) -> Tensor:
-        """(K, B) log p(x,z) − log q(z|x), nats per image: the importance weights of IWAE."""
+        """Compute log p(x,z) − log q(z|x), the log importance weights of IWAE: (K, B) nats per image."""
         return -self.distortion - self.log_ratio()
 
     def penalties(self) -> dict[str, Tensor]:
-        """(K, B) each: the sums over groups of what the latent layer adds per image."""
+        """Sum the latent layer's penalties over groups, by name: (K, B) each."""
         sums: dict[str, Tensor] = {}
         for t in self.terms:
             for name, value in t.penalties.items():

@@ -89,11 +89,11 @@ def test_without_a_compiler_or_headers_a_run_is_refused_before_it_begins(
     out = tmp_path / "run"
     words = ("--compose", "enc=mlp", "--steps", 1, "--set", "compile=true", "--device", "cpu", "--out", out)
     assert call("run", *words) == 2
-    assert "compile=true needs a C++ compiler, and there is no nosuch++ here" in capsys.readouterr().err
+    assert "compile=true needs a C++ compiler, but nosuch++ is not installed" in capsys.readouterr().err
     monkeypatch.setenv("CXX", sys.executable)
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / name))
     assert call("run", *words) == 2
-    assert f"needs Python's headers, and there is no {tmp_path / 'include' / 'Python.h'}" in (
+    assert f"needs Python's headers, but {tmp_path / 'include' / 'Python.h'} is missing" in (
         capsys.readouterr().err
     )
     assert not out.exists()
@@ -101,7 +101,7 @@ def test_without_a_compiler_or_headers_a_run_is_refused_before_it_begins(
 
 @pytest.mark.parametrize(
     ("triton", "compiler", "said"),
-    [(False, sys.executable, "the package triton"), (True, "nosuchcc", "there is no nosuchcc here")],
+    [(False, sys.executable, "the package triton"), (True, "nosuchcc", "nosuchcc is not installed")],
 )
 def test_a_gpu_needs_triton_and_a_c_compiler(
     triton: bool, compiler: str, said: str, monkeypatch: pytest.MonkeyPatch

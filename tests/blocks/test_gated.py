@@ -99,5 +99,5 @@ def test_pick_inverts_the_distribution_function(codes: int, seed: int) -> None:
 
 
 def test_an_even_kernel_is_refused() -> None:
-    with pytest.raises(UsageError, match="kernel=4: an odd number is expected, as 5"):
+    with pytest.raises(UsageError, match="kernel=4: an odd number is expected, such as 5"):
         GatedPixelCnn(1, 1, 1, 4)

@@ -83,12 +83,12 @@ def test_pooling_is_the_mean_of_a_window_and_padding_is_zeros(rate: int, more: i
 @pytest.mark.parametrize(
     ("given_", "said"),
     [
-        ({"blocks": "8x2,4x1"}, "4x1 where the map's side is 8"),
+        ({"blocks": "8x2,4x1"}, "4x1 does not fit; the map's side is 8"),
         ({"blocks": "8m2,4"}, "'8m2' is neither SIDExCOUNT nor SIDEdRATE"),
         ({"blocks": "0"}, "'1x0' is neither"),
         ({"blocks": "8d2,4", "widths": "4-8"}, "'4-8' is not SIDE:CHANNELS"),
         ({"blocks": "8d2,4", "widths": "4:8,4:9"}, "side 4 is given twice"),
-        ({"blocks": "8d2,4", "widths": "5:8"}, "no map of side 5; there are [8, 4]"),
+        ({"blocks": "8d2,4", "widths": "5:8"}, "there is no map of side 5; the sides are [8, 4]"),
     ],
 )
 def test_wrong_strings_are_refused_in_one_line(given_: dict[str, str], said: str) -> None:

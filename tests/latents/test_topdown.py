@@ -54,9 +54,9 @@ def test_temperature_zero_is_the_prior_means_and_one_is_the_prior() -> None:
         ("1x2,8q1", "'8q1' is neither"),
         ("8d2,4", "'8d2' is neither SIDExCOUNT nor SIDEmCOARSER"),
         ("0", "'1x0' is neither"),
-        ("4x1,2m4", "mixes in side 4, which is not a coarser one"),
-        ("1x1,8m4", "mixes in side 4, which is not a coarser one before it"),
-        ("1x1,16m1", r"no encoder map of side 16; it has \[8, 4, 2, 1\]"),
+        ("4x1,2m4", "mixes in side 4, which no earlier, coarser block has"),
+        ("1x1,8m4", "mixes in side 4, which no earlier, coarser block has"),
+        ("1x1,16m1", r"the encoder has no map of side 16; its sides are \[8, 4, 2, 1\]"),
         ("", "'' is neither"),
     ],
 )

@@ -191,6 +191,6 @@ def test_grids_sit_on_maps_by_size() -> None:
     assert places((Level(400, 1, 1),), square, 1, None) == (0,)
     assert [MAPS[i][1:] for i in places(MAPS, IMAGE, 2, None)] == [(2, 3), (4, 6)]
     with pytest.raises(
-        UsageError, match="levels=2 needs 2 encoder maps from 32x32 down; the encoder has 1x1: "
+        UsageError, match="levels=2 needs 2 encoder maps of at most 32x32; the encoder has 1x1; "
     ):
         places((Level(400, 1, 1),), square, 2, None)

@@ -353,7 +353,7 @@ def test_a_posterior_that_is_not_normal_is_refused_in_one_line() -> None:
     prior = Vamp((Group("z", (2, 1, 1)),), IMAGE, components=2)
     zeros = torch.zeros(2, 2, 1, 1)
     prior.bind(lambda u: FlowPosterior(DiagonalNormal(zeros, zeros), torch.ones(())))
-    with pytest.raises(UsageError, match="prior=vamp mixes normal posteriors"):
+    with pytest.raises(UsageError, match="prior=vamp needs normal posteriors"):
         prior.at(0, Context(1, (), TorchNoise()))
 
 

@@ -136,7 +136,7 @@ def test_gradient_reaches_every_parameter() -> None:
 def test_classes_are_those_of_the_data() -> None:
     p = prior([(1, 1)], 2, 3, 0)
     p.begin(torch.zeros(3, 1, 8, 8), torch.tensor([0, 1, 2]))
-    with pytest.raises(UsageError, match="classes=3: these data have no classes"):
+    with pytest.raises(UsageError, match="classes=3, but the data set has no classes"):
         p.begin(torch.zeros(3, 1, 8, 8), None)
 
 

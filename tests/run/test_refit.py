@@ -114,7 +114,7 @@ def test_a_refit_swaps_the_prior_alone_and_makes_a_run_of_its_own(
             "lr: a refit trains only the prior; write its setting as fit.lr",
         ),
         (["--prior", "pixelcnn", "--set", "fit.lr=-1"], "fit.lr=-1: a number > 0"),
-        (["--prior", "pixelcnn,prior.classes=3"], "classes=3: these data have 10 classes"),
+        (["--prior", "pixelcnn,prior.classes=3"], "classes=3, but the data set has 10 classes"),
     ],
 )
 def test_a_refit_that_cannot_be_is_one_line(

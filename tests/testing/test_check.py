@@ -65,7 +65,7 @@ def test_what_does_not_apply_is_counted_and_on_request_listed(check: Called) -> 
     assert "4 do not apply" in check("decoder=mlp", "--effort", "0.05")[1]
     verbose = check("decoder=mlp", "--effort", "0.05", "-v")[1]
     assert "n/a     decoder=mlp: no blind spot: it does not offer 'autoregressive'" in verbose
-    assert "holds   decoder=mlp: state survives" in verbose
+    assert "holds   decoder=mlp: state survives saving and loading" in verbose
 
 
 def test_wrong_words_are_one_line(check: Called) -> None:

@@ -130,7 +130,7 @@ def test_a_verdict_says_all() -> None:
         ("prior=nromal", "there is no prior nromal; .*did you mean normal"),
         ("priors=normal", "there are no laws for priors=normal.*kl=normal"),
         ("dataset=digits", "there are no laws for dataset=digits"),
-        ("vaebenhc", "no package vaebenhc offers a part; there are vaebench"),
+        ("vaebenhc", "no package vaebenhc offers components; installed packages: vaebench"),
     ],
 )
 def test_unknown_subjects_are_refused_in_one_line(word: str, said: str) -> None:

@@ -113,7 +113,14 @@ class OffPrior(FlowPrior):
 
 
 @pytest.mark.parametrize("part", [FlowPrior, PeakedPrior])
-@pytest.mark.parametrize("law", ["density integrates to one", "temperature spreads", "rows are apart"])
+@pytest.mark.parametrize(
+    "law",
+    [
+        "density integrates to one",
+        "a higher temperature spreads the samples",
+        "latents do not depend on the batch",
+    ],
+)
 def test_peaked_and_skewed_flows_keep_the_laws(part: type, law: str) -> None:
     found = verdict("prior", law, part)
     assert found.status == "holds", (found.reason, found.measured, found.expected)
@@ -159,8 +166,8 @@ class LeakingRows(RoundedRows):
 
 
 def test_rounding_is_no_dependence_and_a_leak_is_one() -> None:
-    assert verdict("prior", "rows are apart", RoundedRows).status == "holds"
-    assert verdict("prior", "rows are apart", LeakingRows).status == "broken"
+    assert verdict("prior", "latents do not depend on the batch", RoundedRows).status == "holds"
+    assert verdict("prior", "latents do not depend on the batch", LeakingRows).status == "broken"
 
 
 class Weighed(Objective):
@@ -257,11 +264,11 @@ def test_sound_objectives_keep_their_laws(part: type) -> None:
 
 def test_a_loss_over_the_batch_says_so() -> None:
     broken = [v.law for v in own_laws(StratifiedUnsaid) if v.status == "broken"]
-    assert broken == ["a loss per image"]
+    assert broken == ["there is one loss per image"]
 
 
 def test_objectives_are_seen_in_their_trained_state_too() -> None:
-    found = verdict("objective", "a loss per image", Tires)
+    found = verdict("objective", "there is one loss per image", Tires)
     assert found.status == "broken"
     assert found.counterexample["trained"] == "True"
 
@@ -304,9 +311,9 @@ class Misstated(Stated):
 
 
 def test_an_author_states_a_formula_and_is_held_to_it() -> None:
-    assert verdict("objective", "is its formula", Stated).status == "holds"
-    assert verdict("objective", "is its formula", Weighed).status == "does not apply"
-    found = verdict("objective", "is its formula", Misstated)
+    assert verdict("objective", "the loss matches its formula", Stated).status == "holds"
+    assert verdict("objective", "the loss matches its formula", Weighed).status == "does not apply"
+    found = verdict("objective", "the loss matches its formula", Misstated)
     assert found.status == "broken"
     assert found.measured != found.expected
 
@@ -325,7 +332,12 @@ class Unset(Conv):
 
 
 @pytest.mark.parametrize(
-    "law", ["state survives", "deterministic under a seed", "evaluation leaves no trace"]
+    "law",
+    [
+        "state survives saving and loading",
+        "the same seed gives the same results",
+        "evaluation changes no state",
+    ],
 )
 def test_what_is_no_number_equals_itself(law: str) -> None:
     found = verdict("encoder", law, Unset)
@@ -464,7 +476,7 @@ def test_a_parameter_may_say_why_it_cannot_be_seen() -> None:
 
     globals()["Quiet"] = Quiet
     Quiet.__qualname__ = "Quiet"
-    found = verdict("prior", "every parameter acts", Quiet)
+    found = verdict("prior", "every parameter has an effect", Quiet)
     assert found.status == "broken"
     assert "parameter size changes nothing" in found.reason
 
@@ -479,6 +491,6 @@ def test_an_assertion_of_a_part_says_its_statement() -> None:
 
     globals()["Asserting"] = Asserting
     Asserting.__qualname__ = "Asserting"
-    found = verdict("prior", "rows are apart", Asserting)
+    found = verdict("prior", "latents do not depend on the batch", Asserting)
     assert "AssertionError" in found.reason
     assert "assert context.batch > 10**6" in found.reason

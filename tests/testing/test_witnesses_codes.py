@@ -169,7 +169,11 @@ WITNESSES = [
         "a rotation-trick gradient claimed as straight-through",
     ),
     Witness(
-        "latent", "codes stay in reach", ZeroCounts, "40 steps", "EMA counts that start at zero, dead codes"
+        "latent",
+        "codes stay near the data",
+        ZeroCounts,
+        "40 steps",
+        "EMA counts that start at zero, dead codes",
     ),
     Witness(
         "latent",
@@ -179,11 +183,11 @@ WITNESSES = [
         "EMA that weights the old value by 1−γ",
     ),
     Witness(
-        "latent", "look-up before update", Early, "after a look-up", "codebook updated before the look-up"
+        "latent", "a look-up changes no code", Early, "after a look-up", "codebook updated before the look-up"
     ),
     Witness(
         "latent",
-        "no learning in evaluation",
+        "evaluation learns nothing",
         LearnsAlways,
         "changed",
         "a codebook that learns from the test set",
@@ -197,7 +201,9 @@ def test_the_law_bites(witness: Witness) -> None:
 
 
 @pytest.mark.parametrize("part", [Ema, FewEma], ids=lambda c: c.__name__)
-@pytest.mark.parametrize("law", ["codes stay in reach", "codes move slowly", "look-up before update"])
+@pytest.mark.parametrize(
+    "law", ["codes stay near the data", "codes move slowly", "a look-up changes no code"]
+)
 def test_the_averages_done_right_keep_the_laws(part: type, law: str) -> None:
     found = Witness("latent", law, part, "", "").verdict()
     assert found.status == "holds", found.reason

@@ -137,7 +137,13 @@ WITNESSES = [
     Witness("kl-standard", "is a special case", without_half, "general form", "a KL without its half"),
     Witness("density", "integrates to one", without_scale, "integral", "a density without −log σ"),
     Witness("estimator", "bounds are in order", positive, "", "IWAE weights from the positive loss"),
-    Witness("estimator", "exact where q is", summed_weights, "true posterior", "log Σ w for log mean w"),
+    Witness(
+        "estimator",
+        "is exact for the exact posterior",
+        summed_weights,
+        "true posterior",
+        "log Σ w for log mean w",
+    ),
     Witness("estimator", "converges", positive, "K = 1, 30, 1000", "IWAE weights from the positive loss"),
     Witness("estimator", "every image counts", drops_last, "of 11", "a last partial batch dropped"),
     Witness(
@@ -145,7 +151,7 @@ WITNESSES = [
     ),
     Witness("metric", "a set has no distance from itself", biased, "themselves", "a regularised covariance"),
     Witness("metric", "is the distance of two normals", unrooted, "tr(S", "the means alone"),
-    Witness("metric", "few images are said", unflagged, "few_images", "few images, unsaid"),
+    Witness("metric", "too few images are flagged", unflagged, "few_images", "few images, unsaid"),
 ]
 
 

@@ -103,13 +103,19 @@ class Crop(Gaussian):
 
 WITNESSES = [
     Witness(
-        "latent", "a walk visits its groups", Forgetful, "above", "a hierarchy that conditions on itself"
+        "latent", "a walk visits every group", Forgetful, "above", "a hierarchy that conditions on itself"
     ),
-    Witness("latent", "its words are kept", SaysCodes, "offers codes", "a tag that is not true"),
+    Witness("latent", "offers match the groups", SaysCodes, "offers codes", "a tag that is not true"),
     Witness(
         "latent", "given latents replay a walk", Skip, "features", "a skip connection past the bottleneck"
     ),
-    Witness("latent", "temperature", NoTemperature, "temperature 0", "a temperature that nobody reads"),
+    Witness(
+        "latent",
+        "a walk follows the temperature",
+        NoTemperature,
+        "temperature 0",
+        "a temperature that nobody reads",
+    ),
     Witness("latent", "rates are KL(q‖p)", WrongSign, "is negative", "the KL logged with the wrong sign"),
     Witness(
         "latent",
@@ -119,7 +125,7 @@ WITNESSES = [
         "a log variance taken for a log std",
     ),
     Witness("latent", "root is the first posterior", OtherRoot, "root", "a VampPrior on another posterior"),
-    Witness("latent", "wrong features are named", Crop, "was taken", "channels cropped in silence"),
+    Witness("latent", "wrong features are refused", Crop, "was accepted", "channels cropped in silence"),
 ]
 
 

@@ -177,8 +177,8 @@ WITNESSES = [
     Witness("likelihood", ONE, Negated, "sum to", "an NLL with the sign of a log-likelihood"),
     Witness("likelihood", ALL, PixelMean, "sum to", "a distortion averaged over pixels against a summed KL"),
     Witness("likelihood", ALL, Cyclic, "sum to", "colours coupled in a ring"),
-    Witness("likelihood", "log-probability of a mass", Density, "above 0", "a density reported as bits/dim"),
-    Witness("likelihood", "log-probability of a mass", Nan, "gradient", "where() around a log of zero"),
+    Witness("likelihood", "log p is at most zero", Density, "above 0", "a density reported as bits/dim"),
+    Witness("likelihood", "log p is at most zero", Nan, "gradient", "where() around a log of zero"),
     Witness(
         "likelihood",
         "samples follow the probabilities",
@@ -187,20 +187,34 @@ WITNESSES = [
         "NVAE's mixture sampling divides the noise by the temperature",
     ),
     Witness(
-        "likelihood", "impossible values", Clamped, "log p of an image with the value", "silent clamping"
+        "likelihood",
+        "impossible values have no probability",
+        Clamped,
+        "log p of an image with the value",
+        "silent clamping",
     ),
     Witness("likelihood", "pixels are independent", Normalised, "did not change", "a norm over the image"),
-    Witness("likelihood", "one pixel at a time", WholeImages, "one pixel", "sampling that fixes the size"),
+    Witness(
+        "likelihood", "a pixel can be scored alone", WholeImages, "one pixel", "sampling that fixes the size"
+    ),
     Witness(
         "likelihood",
-        "colours by block",
+        "each block sets one colour",
         Interleaved,
         "another colour",
         "channels unflattened in the wrong order",
     ),
-    Witness("likelihood", "mean is the expectation", Location, "Σ x p(x)", "a location passed for a mean"),
-    Witness("likelihood", "wrong shapes are named", Broadcasting, "was taken", "broadcasting"),
-    Witness("likelihood", "log p in float32", Cancelling, "float32", "σ(a) − σ(b), floored at 1e-12"),
+    Witness(
+        "likelihood", "the mean is the expectation", Location, "Σ x p(x)", "a location passed for a mean"
+    ),
+    Witness("likelihood", "wrong shapes are refused", Broadcasting, "was accepted", "broadcasting"),
+    Witness(
+        "likelihood",
+        "log p agrees in float32 and float64",
+        Cancelling,
+        "float32",
+        "σ(a) − σ(b), floored at 1e-12",
+    ),
 ]
 
 

@@ -21,7 +21,11 @@ from vaebench.priors.normal import Normal
 
 from .witness import Witness, bites
 
-SEES, TRAINS, BLIND = "sees only what is before", "sees only what is before, in training", "no blind spot"
+SEES, TRAINS, BLIND = (
+    "each pixel sees only earlier pixels",
+    "each pixel sees only earlier pixels, in training",
+    "no blind spot",
+)
 
 
 class Undescribed(Normal):
@@ -174,29 +178,47 @@ class Sums(ConvDecoder):
 
 
 WITNESSES = [
-    Witness("prior", "says what it is", Undescribed, "size has no description", "an unexplained parameter"),
+    Witness(
+        "prior",
+        "the component is documented",
+        Undescribed,
+        "size has no description",
+        "an unexplained parameter",
+    ),
     Witness(
         "likelihood", "terms are per image", UnitMeans, "outside 0 .. levels-1", "means on another scale"
     ),
-    Witness("encoder", "state survives", Unsaved, "differ", "a tensor that is no buffer"),
-    Witness("encoder", "deterministic under a seed", Dropout, "differ", "dropout in evaluation"),
+    Witness("encoder", "state survives saving and loading", Unsaved, "differ", "a tensor that is no buffer"),
+    Witness("encoder", "the same seed gives the same results", Dropout, "differ", "dropout in evaluation"),
     Witness("encoder", "float32 agrees with float64", Overflow, "float32", "a softplus written out"),
-    Witness("encoder", "evaluation leaves no trace", Counter, "seen", "statistics updated in evaluation"),
-    Witness("encoder", "evaluation leaves no trace", Dropout, "generator", "noise that is not injected"),
+    Witness("encoder", "evaluation changes no state", Counter, "seen", "statistics updated in evaluation"),
+    Witness("encoder", "evaluation changes no state", Dropout, "generator", "noise that is not injected"),
     Witness("encoder", "gradient reaches every parameter", Idle, "idle", "a layer that nothing uses"),
     Witness("encoder", "images are scored alone", BatchNorm, "batch", "batch statistics in evaluation"),
     Witness("likelihood", "samples do not mix", Shared, "sample", "rows that share a statistic"),
-    Witness("encoder", "levels are kept", RoundedDown, "against its level", "sides halved by rounding down"),
+    Witness(
+        "encoder", "maps match the levels", RoundedDown, "against its level", "sides halved by rounding down"
+    ),
     Witness(
         "encoder", "every pixel is seen", Stride, "no feature depends", "stride without a kernel to match"
     ),
     Witness("encoder", "images are encoded alone", Neighbour, "alone", "rows that see one another"),
-    Witness("encoder", "wrong channels are named", AnyChannels, "was taken", "a mean over whatever comes"),
+    Witness(
+        "encoder", "wrong channels are refused", AnyChannels, "was accepted", "a mean over whatever comes"
+    ),
     Witness("decoder", "parameters for every pixel", EvenSides, "parameters", "sides doubled, never cropped"),
     Witness("decoder", "p(x|z) sums to one", Peeks, "", "a decoder that sees the target"),
-    Witness("decoder", "the image is not read", Peeks, "with an image", "a decoder that sees the target"),
-    Witness("decoder", "latents are seen", FirstChannel, "no parameter depends", "channels lost on the way"),
-    Witness("decoder", "wrong features are named", Sums, "was taken", "a sum over whatever comes"),
+    Witness(
+        "decoder", "the decoder ignores the image", Peeks, "with an image", "a decoder that sees the target"
+    ),
+    Witness(
+        "decoder",
+        "every latent affects the output",
+        FirstChannel,
+        "no likelihood parameter depends",
+        "channels lost on the way",
+    ),
+    Witness("decoder", "wrong features are refused", Sums, "was accepted", "a sum over whatever comes"),
 ]
 
 

@@ -13,7 +13,11 @@ from vaebench.contracts import (
 
 from .witness import Witness, bites
 
-SEES, TRAINS, BLIND = "sees only what is before", "sees only what is before, in training", "no blind spot"
+SEES, TRAINS, BLIND = (
+    "each pixel sees only earlier pixels",
+    "each pixel sees only earlier pixels, in training",
+    "no blind spot",
+)
 
 
 class Plain(Objective):
@@ -73,7 +77,9 @@ class Rooted(Plain):
 
 
 WITNESSES = [
-    Witness("objective", "a loss per image", BatchLoss, "shape of the loss", "a loss of batch means"),
+    Witness(
+        "objective", "there is one loss per image", BatchLoss, "shape of the loss", "a loss of batch means"
+    ),
     Witness(
         "objective",
         "distortion counts in nats",
@@ -85,19 +91,19 @@ WITNESSES = [
         "objective",
         "distortion counts in nats",
         NegativeLikelihood,
-        "a better explanation costs more",
+        "a better reconstruction costs more",
         "an NLL with the sign of a log-likelihood",
     ),
     Witness(
         "objective",
         "the best sample counts most",
         PositiveLoss,
-        "weighs more",
+        "more weight",
         "IWAE weights from the positive loss",
     ),
     Witness(
         "objective",
-        "training and validation weigh alike",
+        "the loss is the same in both modes",
         TwoWeights,
         "eval mode",
         "a KL weight in training and another in validation",

@@ -131,7 +131,7 @@ class FirstClass(EitherClass):
 
     def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
         noise.uniform(self.like)
-        return self.of(torch.zeros(len(self.like), dtype=torch.long)).sample(noise, temperature)
+        return self.given(torch.zeros(len(self.like), dtype=torch.long)).sample(noise, temperature)
 
 
 class OneClass(PixelCnn):
@@ -139,7 +139,7 @@ class OneClass(PixelCnn):
 
     def at(self, group: int, context: Context) -> Distribution:
         p = super().at(group, context)
-        return FirstClass(p.of, p.classes, p.like) if isinstance(p, EitherClass) else p
+        return FirstClass(p.given, p.classes, p.like) if isinstance(p, EitherClass) else p
 
 
 class SumOfClasses(EitherClass):
@@ -154,7 +154,7 @@ class Unaveraged(PixelCnn):
 
     def at(self, group: int, context: Context) -> Distribution:
         p = super().at(group, context)
-        return SumOfClasses(p.of, p.classes, p.like) if isinstance(p, EitherClass) else p
+        return SumOfClasses(p.given, p.classes, p.like) if isinstance(p, EitherClass) else p
 
 
 class AtOne(StandardNormal):
@@ -476,32 +476,50 @@ class FewerSamples(Iwae):
         super().__init__(groups, image, samples=5)
 
 
-ACTS, FORMULA, HEAT = "every parameter acts", "is its formula", "temperature spreads"
-MOVES, CODES = "penalties move what they name", "probabilities of codes sum to one"
+ACTS, FORMULA, HEAT = (
+    "every parameter has an effect",
+    "the loss matches its formula",
+    "a higher temperature spreads the samples",
+)
+MOVES, CODES = "each penalty trains what it names", "probabilities of codes sum to one"
 WITNESSES = [
     Witness("likelihood", ACTS, FloorlessMixture, "min_log_scale", "a floor that is not read"),
     Witness("likelihood", ACTS, Floorless, "min_log_scale", "a floor that is not read"),
     Witness("likelihood", "samples follow the probabilities", SwappedColours, "χ²", "coefficients swapped"),
     Witness("likelihood", "samples follow the probabilities", BlueAlone, "χ²", "a coupling left out"),
-    Witness("likelihood", "mean is the expectation", UncoupledMean, "coupled", "a coupling left out"),
+    Witness("likelihood", "the mean is the expectation", UncoupledMean, "coupled", "a coupling left out"),
     Witness("prior", HEAT, ColdClasses, "group", "a temperature ignored for conditioned codes"),
     Witness("prior", HEAT, NoHeat, "the root", "a temperature that is not read"),
     Witness("prior", HEAT, ColdIsHot, "the root", "a temperature that divides"),
     Witness("prior", CODES, OneClass, "χ²", "samples of one class"),
     Witness("prior", CODES, Unaveraged, "sum to", "a sum over classes for their mean"),
-    Witness("prior", "density integrates to one", Unweighted, "the mean", "a mean without weights"),
+    Witness("prior", "density integrates to one", Unweighted, "density's mean", "a mean without weights"),
     Witness("prior", ACTS, AlwaysData, "start", "a choice that is not read"),
     Witness("latent", MOVES, BothMove, "commitment in the codebook", "a stop-gradient left out"),
     Witness("latent", MOVES, PulledEncoder, "codebook in the encoder", "a stop-gradient left out"),
     Witness("latent", MOVES, NoCommitment, "commitment in the encoder", "a stop-gradient in the wrong place"),
     Witness("latent", ACTS, NoBeta, "beta", "a weight that is not read"),
-    Witness("latent", "the code is the best", Farthest, "commitment costs", "argmax for argmin"),
+    Witness(
+        "latent",
+        "the nearest code is taken",
+        Farthest,
+        "commitment penalty of the chosen code",
+        "argmax for argmin",
+    ),
     Witness("latent", ACTS, NeverRevived, "revive", "a share that is not read"),
-    Witness("latent", "rates are KL(q‖p)", SwappedKl, "less the rate", "KL(p‖q) for KL(q‖p)"),
-    Witness("latent", "rates are KL(q‖p)", NearlySwappedKl, "less the rate", "KL(p‖q), q close to p"),
+    Witness("latent", "rates are KL(q‖p)", SwappedKl, "minus the rate", "KL(p‖q) for KL(q‖p)"),
+    Witness("latent", "rates are KL(q‖p)", NearlySwappedKl, "minus the rate", "KL(p‖q), q close to p"),
     Witness("latent", ACTS, AlwaysVector, "form", "a choice that is not read"),
-    Witness("latent", "latents are read", UnreadLatents, "move no feature", "a z that reaches nothing"),
-    Witness("latent", "posteriors see the image", BlindBlock, "log q(z|x)", "a posterior of the state alone"),
+    Witness(
+        "latent",
+        "every latent affects the features",
+        UnreadLatents,
+        "no feature depends on",
+        "a z that reaches nothing",
+    ),
+    Witness(
+        "latent", "posteriors depend on the image", BlindBlock, "log q(z|x)", "a posterior of the state alone"
+    ),
     Witness("encoder", ACTS, OneWidth, "width", "a size that is not read"),
     Witness("encoder", ACTS, OneSize, "smallest", "a size that is not read"),
     Witness("decoder", "p(x|z) sums to one", Modes, "mean of a pixel", "a mode for a mean"),

@@ -124,10 +124,20 @@ WITNESSES = [
         "a prior over codes without masks",
     ),
     Witness(
-        "prior", "covers what it says", Greedy, "covers the root", "a prior that rules more than it says"
+        "prior",
+        "the prior covers the groups it declares",
+        Greedy,
+        "covers the root",
+        "a prior that rules more than it says",
     ),
-    Witness("prior", "rows are apart", BatchCentred, "image 4", "statistics of the batch in a density"),
-    Witness("prior", "wrong latents are named", Broadcasting, "(2, 3, 1, 1) is due", "broadcasting"),
+    Witness(
+        "prior",
+        "latents do not depend on the batch",
+        BatchCentred,
+        "row 4",
+        "statistics of the batch in a density",
+    ),
+    Witness("prior", "wrong latents are refused", Broadcasting, "(2, 3, 1, 1) is expected", "broadcasting"),
 ]
 
 

@@ -1,1 +1,1 @@
-"""Network pieces that several parts share."""
+"""Network pieces that several components share."""

@@ -9,9 +9,13 @@ from vaebench.blocks.maps import Conv, conv2d, gelu
 class Bottleneck(nn.Module):
     """Pre-activation 1-3-3-1 convolutions with GELU, the outer ones 1x1 (Child 2021, sec. 3 and fig. 3).
 
-    (B, inputs, H, W) -> (B, outputs, H, W); the inner convolutions are 1x1 too where the map is small.
+    (B, inputs, H, W) -> (B, outputs, H, W).
 
-    :param last_scale: factor on the last convolution's initial weights; 0 starts the block at zero
+    :param hidden: channels of the inner maps
+    :param residual: whether the input is added to the output
+    :param spatial: whether the two inner convolutions are 3x3; for small maps they are 1x1
+    :param last_scale: factor on the last convolution's initial weights; with 0 the block starts at zero
+    :raises ValueError: for a residual block with other output than input channels
     """
 
     def __init__(
@@ -26,7 +30,7 @@ class Bottleneck(nn.Module):
     ) -> None:
         super().__init__()
         if residual and inputs != outputs:
-            raise ValueError(f"a residual block keeps its channels: {inputs} in, {outputs} out")
+            raise ValueError(f"a residual block cannot change its channels, from {inputs} to {outputs}")
         kernel = 3 if spatial else 1
         self.residual = residual
         self.c1 = Conv(inputs, hidden, 1)
@@ -37,13 +41,13 @@ class Bottleneck(nn.Module):
             self.c4.weight.mul_(last_scale)
 
     def inner(self, h: Tensor) -> Tensor:
-        """What the last convolution reads, for h that the first one made."""
+        """Compute the last convolution's input from the first one's output h."""
         return gelu(self.c3(gelu(self.c2(gelu(h)))))
 
     def parts(self, h: Tensor, *channels: int) -> tuple[Tensor, ...]:
-        """The block's output for h that the first convolution made, cut into maps of so many channels.
+        """Compute the block's output from the first convolution's output h, as maps of the given channels.
 
-        Each is a convolution of its own: cutting one map up costs copies, on the way back above all.
+        Each map has its own convolution: splitting one map costs copies, above all in the backward pass.
         """
         h = self.inner(h)
         assert self.c4.bias is not None

@@ -1,4 +1,4 @@
-"""Codebooks: learned by gradient, or as an exponential moving average of the vectors they stand for."""
+"""Codebooks that are trained by gradient, or are moving averages of the vectors assigned to them."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vaebench.maths import quantisation
 
 COUNT_DECAY = 0.99
-"""Of the running counts where the codebook itself is no average."""
+"""Decay of the running counts for codebooks that are trained by gradient."""
 
 
 def _together() -> bool:
@@ -18,7 +18,7 @@ def _together() -> bool:
 
 
 def _total(values: Tensor) -> Tensor:
-    """The sum over all processes."""
+    """Sum over all processes."""
     if _together():
         processes.all_reduce(values)
     return values
@@ -31,14 +31,15 @@ def _of_first_process(values: Tensor) -> Tensor:
 
 
 class Codebook(nn.Module):
-    """K codes of D dimensions, how often each is used, and what becomes of those that are not.
+    """K codes of D dimensions, with running counts of their use and replacement of unused codes.
 
-    A look-up in training is remembered, and ``commit`` takes it in once: a skipped step's is forgotten by the
-    next look-up, and one that is recomputed in the backward pass counts once.
+    Only ``commit`` changes the running values, from the last look-up in training. The look-up of a skipped
+    step is therefore ignored, and one that is recomputed in the backward pass counts once.
 
-    :param init: codes start as N(0, 1), or as vectors of the first batch that training looks up
-    :param revive: codes whose running count falls under this share of the mean count are replaced by vectors
-        of the batch, with the mean count; 0 is never
+    :param init: codes start as samples of N(0, 1), or as vectors of the first training batch
+    :param revive: codes whose running count is below this share of the mean count are replaced by vectors of
+        the batch, and get the mean count; 0 replaces none
+    :param decay: decay γ of the running counts, per step
     """
 
     weight: Tensor
@@ -56,7 +57,7 @@ class Codebook(nn.Module):
         self._seen: tuple[Tensor, Tensor] | None = None
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """(N, D) -> the nearest codes, int64 (N,); in evaluation the lowest of those that are equal."""
+        """Find the nearest codes of vectors (N, D), int64 (N,); in eval mode the lowest of equal codes."""
         vectors = vectors.detach()
         if self.training and not self.started:
             self._start(vectors)
@@ -64,13 +65,12 @@ class Codebook(nn.Module):
         if self.training:
             self._seen = (vectors, codes)
             return codes
-        # Codes that were revived as one vector: which of them is taken must not depend on the batch.
+        # Replaced codes may be equal; the choice among them must not depend on the batch.
         return quantisation.first_of_equals(self.weight)[codes]
 
     def _start(self, vectors: Tensor) -> None:
-        """Every code becomes one of the vectors; none is taken twice before each was once."""
-        # A generator of its own: recomputed in the backward pass, this step must not find the default one
-        # further on than it was.
+        """Set every code to one of the vectors; no vector is used twice before all are used."""
+        # A separate generator: the recomputation in the backward pass must draw the same numbers.
         generator = torch.Generator().manual_seed(torch.initial_seed())
         order = torch.randperm(len(vectors), generator=generator).to(vectors.device)
         codes = torch.arange(len(self.counts), device=vectors.device)
@@ -79,16 +79,16 @@ class Codebook(nn.Module):
         self.started.fill_(True)
 
     def look_up(self, codes: Tensor) -> Tensor:
-        """Codes of any shape -> their vectors, (*shape, D)."""
+        """Return the vectors (*shape, D) of codes of any shape."""
         return F.embedding(codes, self.weight)
 
-    def penalty(self, vectors: Tensor, found: Tensor) -> dict[str, Tensor]:
-        """What it adds to the loss per image, (B,), for vectors (B, ...) and what was found for them."""
+    def penalty(self, vectors: Tensor, quantised: Tensor) -> dict[str, Tensor]:
+        """Compute the penalties per image, (B,), of vectors (B, ...) and their codes' vectors."""
         return {}
 
     @torch.no_grad()
     def commit(self) -> None:
-        """Take in the last look-up, of all processes, and revive what is not used."""
+        """Update running values from the last look-up, over all processes, and replace unused codes."""
         if self._seen is None:
             return
         vectors, codes = self._seen
@@ -109,26 +109,30 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _replace(self, which: Tensor, vectors: Tensor, mass: Tensor) -> None:
-        """Put vectors (K, D) in the place of the codes ``which``, a mask (K,), as if used ``mass`` times."""
+        """Replace the codes of the mask ``which`` (K,) by vectors (K, D), each with a count of ``mass``."""
         self.weight.copy_(torch.where(which[:, None], vectors, self.weight))
 
 
 class GradientCodebook(Codebook):
-    """Codes trained by ‖sg[z] − e‖² (van den Oord et al. 2017, eq. 3)."""
+    """A codebook trained by ‖sg[z] − e‖² (van den Oord et al. 2017, eq. 3)."""
 
     def __init__(self, codes: int, dim: int, *, init: Literal["data", "normal"], revive: float) -> None:
         super().__init__(codes, dim, init=init, revive=revive, decay=COUNT_DECAY)
         self.weight = nn.Parameter(torch.randn(codes, dim))
 
-    def penalty(self, vectors: Tensor, found: Tensor) -> dict[str, Tensor]:
-        return {"codebook": (found - vectors.detach()).square().flatten(1).sum(1)}
+    def penalty(self, vectors: Tensor, quantised: Tensor) -> dict[str, Tensor]:
+        return {"codebook": (quantised - vectors.detach()).square().flatten(1).sum(1)}
 
 
 class EmaCodebook(Codebook):
-    """N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e ← m/N with smoothed N (van den Oord et al. 2017, app. A.1).
+    """A codebook of moving averages (van den Oord et al. 2017, app. A.1).
 
-    ``sums`` starts as the codebook whatever the counts start from, as in the published code: from 0, a code
-    that is not used grows by γ/ε in its first step; from 1, it never grows.
+    N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e ← m/N with smoothed N. As in the published code, ``sums`` starts as
+    the codebook for either start of the counts. With counts of 0, an unused code grows by γ/ε in its first
+    step; with counts of 1 it never grows.
+
+    :param eps: ε of the Laplace smoothing of the counts
+    :param counts: start of the running counts
     """
 
     sums: Tensor

@@ -1,4 +1,4 @@
-"""Compilation of a network's segments: element-wise work in fewer passes over memory."""
+"""Compilation of a network's segments, which fuses element-wise operations."""
 
 import functools
 import os
@@ -19,20 +19,20 @@ from vaebench.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 _COMPILING: ContextVar[set[Callable[..., Any]] | None] = ContextVar("compiling", default=None)
-"""While segments are compiled, the code of those that were called; None while they are not."""
+"""The functions of the compiled segments called so far; None while segments are not compiled."""
 _LIMITS = {"recompile_limit": 256, "accumulated_recompile_limit": 2**16}
-"""Shapes and modes for which one piece of code is compiled anew; beyond them it would be run as it is."""
+"""How often a function is compiled for new shapes and modes; beyond that, torch runs it uncompiled."""
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-"""Where torch keeps what else a module's call does."""
+"""The attributes in which torch keeps a module's hooks."""
 _ABOUT_ITSELF = "The .grad attribute of a Tensor that is not a leaf"
-"""How torch's compiler warns of what it does while it looks at a segment's inputs."""
+"""The start of a warning that torch's compiler causes itself when it inspects a segment's inputs."""
 
 
 @contextmanager
 def compiling(on: bool) -> Iterator[set[Callable[..., Any]]]:
-    """While ``on``, segments (``vaebench.blocks.recompute.recomputed``) are compiled when first called.
+    """Compile segments (``vaebench.blocks.recompute.recomputed``) on their first call, while ``on``.
 
-    The set that is given fills with the code of the segments that were called compiled.
+    Yields a set that collects the functions of the compiled segments that are called.
     """
     called: set[Callable[..., Any]] = set()
     before = _COMPILING.set(called if on else None)
@@ -43,9 +43,9 @@ def compiling(on: bool) -> Iterator[set[Callable[..., Any]]]:
 
 
 def compiled(function: F) -> F:
-    """The compiled form of a module, or of a method of one, while segments are compiled; else itself.
+    """Return the compiled form of a module or of its method while segments are compiled; else itself.
 
-    A module with hooks is left as it is: its forward method alone is not all that a call does.
+    A module with hooks stays uncompiled, because compiling its forward method would skip them.
     """
     called = _COMPILING.get()
     if called is None:
@@ -67,7 +67,7 @@ def _bound(code: Callable[..., Any], owner: nn.Module, called: set[Callable[...,
 
 @functools.cache
 def _compiled(code: Callable[..., Any]) -> Callable[..., Any]:
-    """Once for all modules of a class: those of the same shapes share what is compiled."""
+    """Compile once for all modules of a class; modules of the same shapes share the result."""
     compiled = torch.compile(code, dynamic=False)
 
     @functools.wraps(code)
@@ -80,22 +80,30 @@ def _compiled(code: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_compiler(device: torch.device) -> None:
-    """UsageError where what torch compiles with on a device is not installed."""
+    """Check that the compiler that torch uses on a device is installed.
+
+    :raises UsageError: naming what is missing
+    """
     if device.type == "cpu":
         name = os.environ.get("CXX", "g++")
         if shutil.which(name) is None:
-            raise UsageError(f"compile=true needs a C++ compiler, and there is no {name} here; leave it out")
+            raise UsageError(
+                f"compile=true needs a C++ compiler, but {name} is not installed; install it or omit compile"
+            )
     else:
         if not _has_triton():
-            raise UsageError("compile=true needs the package triton on a GPU; install it, or leave it out")
+            raise UsageError("compile=true needs the package triton on a GPU; install it or omit compile")
         names = [os.environ["CC"]] if os.environ.get("CC") else ["gcc", "clang"]
         if not any(map(shutil.which, names)):
             raise UsageError(
-                f"compile=true needs a C compiler, and there is no {' or '.join(names)} here; leave it out"
+                f"compile=true needs a C compiler, but {' or '.join(names)} is not installed; "
+                "install it or omit compile"
             )
     header = Path(sysconfig.get_path("include"), "Python.h")
     if not header.exists():
-        raise UsageError(f"compile=true needs Python's headers, and there is no {header}; leave it out")
+        raise UsageError(
+            f"compile=true needs Python's headers, but {header} is missing; install them or omit compile"
+        )
 
 
 def _has_triton() -> bool:

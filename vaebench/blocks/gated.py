@@ -1,4 +1,4 @@
-"""The gated PixelCNN: every place of a map sees the places before it in raster order, and no other."""
+"""The gated PixelCNN: each place of a map sees only the earlier places in raster order."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,17 +7,17 @@ from vaebench.errors import UsageError
 
 
 def gate(a: Tensor, dim: int = 1) -> Tensor:
-    """tanh(a₁)·σ(a₂) of the two halves of the channels."""
+    """Compute tanh(a₁)·σ(a₂) of the two halves of the channels."""
     value, opening = a.chunk(2, dim)
     return value.tanh() * opening.sigmoid()
 
 
 class GatedLayer(nn.Module):
-    """A vertical stack that sees all rows up to its own, and a horizontal one that sees its row's left part.
+    """A vertical stack that sees the rows up to its own, and a horizontal one that sees its row to the left.
 
-    The vertical stack enters the horizontal one a row lower, by a 1x1 convolution, so that together they see
-    every earlier place within reach (no blind spot). Only the first layer hides the place itself (mask A),
-    and it has no residual. The condition enters all gates, unmasked.
+    The vertical stack is added to the horizontal one a row lower, through a 1x1 convolution; together they
+    see every earlier place within reach, without a blind spot. Only the first layer hides the place itself
+    (mask A), and it has no residual connection. The condition is added to all gates, unmasked.
 
     :param kernel: odd; the stacks reach ``kernel // 2`` places up, left and (above) right
     :param condition: channels of the condition; 0 for none
@@ -34,22 +34,22 @@ class GatedLayer(nn.Module):
         self.condition = nn.Conv2d(condition, 4 * width, 1) if condition else None
 
     def forward(self, v: Tensor, h: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Both stacks, (B, inputs, H, W) each -> (B, width, H, W) each."""
+        """Map both stacks, (B, inputs, H, W) each, to (B, width, H, W) each."""
         r = self.reach
         up = self.vertical(F.pad(v, (r, r, r, 0)))
         left = self.horizontal(F.pad(h, (r, -1 if self.first else 0)))
         left = left + self.link(F.pad(up, (0, 0, 1, -1)))
         if self.condition is not None and condition is not None:
-            of_v, of_h = self.condition(condition).chunk(2, 1)
-            up, left = up + of_v, left + of_h
+            vertical, horizontal = self.condition(condition).chunk(2, 1)
+            up, left = up + vertical, left + horizontal
         out = self.mix(gate(left))
         return gate(up), out if self.first else h + out
 
 
 class GatedPixelCnn(nn.Module):
-    """Gated layers: (B, inputs, H, W) -> (B, width, H, W), where a place's output sees only earlier places.
+    """Gated layers (B, inputs, H, W) -> (B, width, H, W) whose output at a place sees only earlier places.
 
-    No batch normalisation: its statistics would tell a place of the later ones (van den Oord et al. 2016,
+    There is no batch normalisation, whose statistics would include later places (van den Oord et al. 2016,
     sec. 2; Gulrajani et al. 2017).
 
     :param condition: channels of a map (B, condition, H, W) that every layer sees whole; 0 for none
@@ -59,7 +59,7 @@ class GatedPixelCnn(nn.Module):
     def __init__(self, inputs: int, width: int, layers: int, kernel: int, condition: int = 0) -> None:
         super().__init__()
         if kernel % 2 == 0:
-            raise UsageError(f"kernel={kernel}: an odd number is expected, as {kernel + 1}")
+            raise UsageError(f"kernel={kernel}: an odd number is expected, such as {kernel + 1}")
         self.inputs = inputs
         self.width = width
         self.layers = nn.ModuleList(
@@ -74,11 +74,11 @@ class GatedPixelCnn(nn.Module):
 
 
 def readout(width: int, outputs: int) -> nn.Sequential:
-    """From the last gated layer to what a place is predicted by: 1x1 convolutions."""
+    """Build the 1x1 convolutions from the last gated layer to a place's parameters."""
     return nn.Sequential(nn.GELU(), nn.Conv2d(width, width, 1), nn.GELU(), nn.Conv2d(width, outputs, 1))
 
 
 def pick(logits: Tensor, u: Tensor) -> Tensor:
-    """The category whose share of [0, 1] holds u: (B, K, …) logits and (B, …) uniforms -> (B, …) int64."""
+    """Choose categories by inverse transform: logits (B, K, …) and uniforms u (B, …) -> int64 (B, …)."""
     below = logits.softmax(1).cumsum(1)[:, :-1] < u.unsqueeze(1)
     return below.sum(1)

@@ -1,4 +1,4 @@
-"""From the latent's features to the sizes that a convolutional decoder works at."""
+"""From the latent features to the sizes of a convolutional decoder's maps."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,10 +8,10 @@ from vaebench.contracts import ImageShape, Level
 
 
 class Start(nn.Module):
-    """Features of any level -> (B, width, h, w), where (h, w) is the first of ``sizes``.
+    """Features of any level to a map (B, width, h, w), where (h, w) is the first of ``sizes``.
 
-    A vector is spread over the map by a linear layer; a map keeps its size where that is one of the image's
-    halvings, and is enlarged to the next one otherwise. ``sizes`` then lists the sizes up to the image's.
+    A linear layer maps a vector to the whole map. A map keeps its size where that is one of the image's
+    halvings, and is enlarged to the next one otherwise. ``sizes`` lists the sizes up to the image's.
     """
 
     def __init__(self, level: Level, image: ImageShape, width: int, smallest: int = 4) -> None:

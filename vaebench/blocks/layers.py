@@ -1,4 +1,4 @@
-"""The very deep VAE's layer strings, in the pieces that encoders and latent layers read differently."""
+"""Parsing of the very deep VAE's layer strings, which encoders and latent layers interpret differently."""
 
 import re
 from dataclasses import dataclass
@@ -8,40 +8,40 @@ from vaebench.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """``8x2`` or ``8m4`` or ``8d2`` taken apart; a side alone is one block, ``8x1``."""
+    """A parsed piece such as ``8x2``, ``8m4`` or ``8d2``; a side alone means one block, ``8x1``."""
 
-    said: str
+    text: str
     side: int
     letter: str
     number: int
 
 
-def pieces(said: str, letter: str, meaning: str) -> list[Piece]:
-    """The pieces of a layer string whose blocks are SIDExCOUNT or SIDE<letter>NUMBER.
+def pieces(text: str, letter: str, meaning: str) -> list[Piece]:
+    """Parse a layer string whose pieces are SIDExCOUNT or SIDE<letter>NUMBER.
 
-    :param meaning: of the letter's number, for messages
+    :param meaning: describes the letter's number in messages
     :raises UsageError: for a piece that is neither
     """
-    found = []
-    for piece in said.replace(" ", "").split(","):
+    parsed = []
+    for piece in text.replace(" ", "").split(","):
         match = re.fullmatch(rf"([1-9]\d{{0,4}})(?:([x{letter}])([1-9]\d{{0,4}}))?", piece)
         if match is None:
             raise UsageError(f"blocks: {piece!r} is neither SIDExCOUNT nor SIDE{letter}{meaning}")
-        found.append(Piece(piece, int(match[1]), match[2] or "x", int(match[3] or 1)))
-    return found
+        parsed.append(Piece(piece, int(match[1]), match[2] or "x", int(match[3] or 1)))
+    return parsed
 
 
-def widths(said: str) -> dict[int, int]:
-    """``8:12,4:16`` -> channels by map side.
+def widths(text: str) -> dict[int, int]:
+    """Parse ``8:12,4:16`` into channels by map side.
 
-    :raises UsageError: where a piece is not SIDE:CHANNELS, or names a side again
+    :raises UsageError: where a piece is not SIDE:CHANNELS, or repeats a side
     """
-    found: dict[int, int] = {}
-    for piece in filter(None, said.replace(" ", "").split(",")):
+    channels: dict[int, int] = {}
+    for piece in filter(None, text.replace(" ", "").split(",")):
         match = re.fullmatch(r"([1-9]\d{0,4}):([1-9]\d{0,4})", piece)
         if match is None:
             raise UsageError(f"widths: {piece!r} is not SIDE:CHANNELS, as in 8:128,4:256")
-        if int(match[1]) in found:
+        if int(match[1]) in channels:
             raise UsageError(f"widths: side {match[1]} is given twice")
-        found[int(match[1])] = int(match[2])
-    return found
+        channels[int(match[1])] = int(match[2])
+    return channels

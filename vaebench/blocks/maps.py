@@ -1,18 +1,19 @@
-"""Convolutions and GELU of maps, in the order of operations that processors are quick at."""
+"""Convolutions and GELU of maps, arranged to be fast on CPUs."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _FEW_PIXELS = 64
-"""Of a map: up to these a 1x1 convolution takes processors longer to set up than the matrix product takes."""
+"""The map size up to which a matrix product is faster than a 1x1 convolution on CPUs."""
 
 
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> Tensor:
-    """``torch.nn.functional.conv2d``, (B, inputs, H, W) -> (B, outputs, H, W).
+    """Compute ``torch.nn.functional.conv2d``, (B, inputs, H, W) -> (B, outputs, H, W).
 
-    The bias is added after, so that its gradient is a sum of the map's and no part of the convolution's
-    backward pass; a 1x1 convolution of a small map is a matrix product, Σ_c w_oc·x_c at each pixel.
+    The bias is added afterwards, so that its gradient is a plain sum over the map and not part of the
+    convolution's backward pass. A 1x1 convolution of a small map is a matrix product, Σ_c w_oc·x_c at each
+    pixel.
     """
     small = x.shape[2] * x.shape[3] <= _FEW_PIXELS and x.device.type == "cpu"
     if small and weight.shape[2:] == (1, 1) and not padding:
@@ -22,9 +23,9 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int =
 
 
 def gelu(x: Tensor) -> Tensor:
-    """x·Φ(x) of maps; those with their channels last are shown to torch as the contiguous arrays they are.
+    """Compute x·Φ(x); channels-last maps are passed to torch as contiguous arrays.
 
-    Its quick kernel for processors, two thirds of the time, is for these alone.
+    Torch's fast CPU kernel, which takes two thirds of the time, needs contiguous arrays.
     """
     if x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
         return F.gelu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -32,7 +33,7 @@ def gelu(x: Tensor) -> Tensor:
 
 
 class Conv(nn.Conv2d):
-    """A convolution that keeps the size, with torch's initial weights and a bias of zero."""
+    """A convolution that keeps the map's size; torch's initial weights, and a bias that starts at zero."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)

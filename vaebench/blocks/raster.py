@@ -1,4 +1,4 @@
-"""Drawing from a gated PixelCNN place by place, reusing what earlier places computed."""
+"""Sampling from a gated PixelCNN place by place, reusing the computations of earlier places."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +9,17 @@ from torch import Tensor
 from vaebench.blocks.gated import GatedLayer, GatedPixelCnn, gate
 
 Draw = Callable[[int, int, Tensor], Tensor]
-"""(row, column, features (B, width) of a place) -> what the network then sees there, (B, inputs)."""
+"""(row, column, features (B, width) of a place) -> the network's input there, (B, inputs)."""
 
 
 @torch.no_grad()
 def draw(net: GatedPixelCnn, batch: int, size: tuple[int, int], condition: Tensor | None, at: Draw) -> None:
-    """Visit every place in raster order, each once, with the features that ``net`` would give it.
+    """Call ``at`` once for every place, in raster order, with the features that ``net`` computes for it.
 
-    The vertical stack is computed once per row, the horizontal one once per place, so that all H·W draws
-    together cost about as much arithmetic as one pass (Ramachandran et al. 2017).
+    The vertical stack is computed once per row and the horizontal one once per place, so that all H·W calls
+    together need about as much arithmetic as one forward pass (Ramachandran et al. 2017).
+
+    :param condition: (B, condition, H, W), or None
     """
     layers = [_Layer.of(layer, batch, size[1]) for layer in net.layers if isinstance(layer, GatedLayer)]
     above: Tensor | None = None  # the inputs of the row before, (B, inputs, 1, W)
@@ -39,17 +41,17 @@ def draw(net: GatedPixelCnn, batch: int, size: tuple[int, int], condition: Tenso
 
 @dataclass
 class _Layer:
-    """One gated layer's memory: the rows above for its vertical stack, this row's left part, flattened."""
+    """The cache of one gated layer: the rows above for its vertical stack, and this row's left part."""
 
     layer: GatedLayer
     rows: Tensor
-    """(B, inputs, reach + 1, W + 2·reach): the newest rows that the vertical stack saw, zero-padded."""
+    """(B, inputs, reach + 1, W + 2·reach): the latest input rows of the vertical stack, zero-padded."""
     left: Tensor
     """(B, (W + reach)·inputs): this row's inputs of the horizontal stack, zero-padded on the left."""
     taps: Tensor
     """(places·inputs, 2·width): the horizontal convolution as a matrix."""
     bias: Tensor
-    """(W, B, 2·width): what enters the horizontal gates from above and from the condition."""
+    """(W, B, 2·width): the contributions from above and from the condition to the horizontal gates."""
 
     @classmethod
     def of(cls, layer: GatedLayer, batch: int, width: int) -> "_Layer":
@@ -64,7 +66,7 @@ class _Layer:
         )
 
     def begin_row(self, above: Tensor | None, last: Tensor | None, seen: Tensor | None) -> Tensor | None:
-        """Take in the vertical inputs of the row before (None before the first), yield its outputs."""
+        """Process the vertical inputs of the previous row (None at the first), and return its outputs."""
         layer, out = self.layer, None
         batch, width = len(self.rows), self.rows.shape[3] - 2 * layer.reach
         up = self.rows.new_zeros(batch, layer.link.in_channels, 1, width)
@@ -86,12 +88,12 @@ class _Layer:
         return out
 
     def see(self, value: Tensor, column: int) -> None:
-        """The horizontal input of a place of this row."""
+        """Store the horizontal input of a place of this row."""
         start = (self.layer.reach + column) * value.shape[1]
         self.left[:, start : start + value.shape[1]] = value
 
     def step(self, h: Tensor, column: int) -> Tensor:
-        """The horizontal output of a place, (B, width); ``h`` is its input, unused by the first layer."""
+        """Compute the horizontal output (B, width) of a place from ``h``, unused by the first layer."""
         layer = self.layer
         if not layer.first:
             self.see(h, column)

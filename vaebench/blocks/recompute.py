@@ -1,4 +1,4 @@
-"""Depth without memory: activations computed again for the gradient instead of kept (Chen et al. 2016)."""
+"""Activation checkpointing: activations are recomputed for the gradient, not kept (Chen et al. 2016)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,17 +15,15 @@ Out = TypeVar("Out")
 
 
 def recomputed(on: bool, function: Callable[[*Inputs], Out], *inputs: *Inputs) -> Out:
-    """A segment of a network, ``function(*inputs)``.
+    """Call a segment of a network, ``function(*inputs)``, with activation checkpointing where ``on``.
 
-    With ``on``, only the inputs are kept for its gradient, which calls it again.
+    Only the inputs are then kept for the gradient, and the backward pass calls the segment a second time.
+    The second call repeats the first: draws from torch's default generators (dropout) are the same, modules
+    have the buffers (running statistics) and the mode of the first call, and changes of buffers are
+    discarded. Draws from a ``Noise`` are not repeated: make them outside the segment. With ``compile``,
+    segments are what is compiled.
 
-    The second call sees what the first saw, and leaves no trace: draws from torch's default generators
-    (dropout) are repeated, and the buffers of the module (running statistics) are those of before the first
-    call, and changed by the first call only; modules train or not as they did then. What an injected
-    ``Noise`` draws is not repeated: draw outside. Where training compiles (``compile``), a segment is what
-    is compiled.
-
-    :param on: a part's ``recompute``
+    :param on: the component's ``recompute``
     :param function: a module, or a method of one
     """
     if not torch.is_grad_enabled():
@@ -49,7 +47,7 @@ def recomputed(on: bool, function: Callable[[*Inputs], Out], *inputs: *Inputs) -
 def _as_it_was(
     modules: list[nn.Module], buffers: list[dict[str, Tensor]], modes: list[bool]
 ) -> Iterator[None]:
-    """Modules with other buffers and modes for a while; what happens to these is forgotten."""
+    """Give modules other buffers and modes inside the context, and restore their own afterwards."""
     kept = [(dict(module._buffers), module.training) for module in modules]
     for module, other, mode in zip(modules, buffers, modes, strict=True):
         module._buffers.update({name: t.clone() for name, t in other.items()})

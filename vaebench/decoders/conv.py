@@ -11,14 +11,17 @@ from vaebench.contracts import Decoder, ImageShape, Level
 
 
 class Conv(Decoder):
-    """The finest latent features, doubled up to the image's size, two 3x3 convolutions with GELU at each."""
+    """Doubling from the finest latent features to the image's size.
+
+    At each size there are two 3x3 convolutions with GELU.
+    """
 
     def __init__(
         self,
         levels: tuple[Level, ...],
         image: ImageShape,
         *,
-        width: Annotated[int, Meta(ge=1, description="channels of every map")] = 64,
+        width: Annotated[int, Meta(ge=1, description="number of channels of every map")] = 64,
     ) -> None:
         super().__init__()
         self.width = width

@@ -11,7 +11,10 @@ from vaebench.contracts import Decoder, ImageShape, Level, Likelihood
 
 
 class Mlp(Decoder):
-    """The finest latent features, flattened, through fully connected layers with LeakyReLU(0.2)."""
+    """Fully connected layers with LeakyReLU(0.2) on the flattened finest latent features.
+
+    The map is (B, hidden, 1, 1), and the head a linear layer to every pixel.
+    """
 
     paper = "Kingma & Welling 2014, app. C"
 
@@ -20,8 +23,8 @@ class Mlp(Decoder):
         levels: tuple[Level, ...],
         image: ImageShape,
         *,
-        hidden: Annotated[int, Meta(ge=1, description="units in each layer")] = 400,
-        layers: Annotated[int, Meta(ge=1, le=50, description="fully connected layers")] = 2,
+        hidden: Annotated[int, Meta(ge=1, description="number of units in each layer")] = 400,
+        layers: Annotated[int, Meta(ge=1, le=50, description="number of fully connected layers")] = 2,
     ) -> None:
         super().__init__()
         self.image = image
@@ -32,10 +35,10 @@ class Mlp(Decoder):
             self.net.extend([nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)])
 
     def head(self, likelihood: Likelihood) -> nn.Module:
-        """A linear layer to every pixel: this decoder ends in a vector."""
+        """Build a linear layer from the vector to every pixel's parameters."""
         size = (likelihood.channels, self.image.height, self.image.width)
         return nn.Sequential(nn.Flatten(), nn.Linear(self.width, math.prod(size)), nn.Unflatten(1, size))
 
     def forward(self, features: tuple[Tensor, ...], x: Tensor | None) -> Tensor:
-        """(B, hidden, 1, 1)."""
+        """Compute the vector (B, hidden, 1, 1)."""
         return self.net(features[0])[:, :, None, None]

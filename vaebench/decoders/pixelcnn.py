@@ -14,9 +14,9 @@ from vaebench.noise import Noise
 
 
 class ColourHead(nn.Module):
-    """From features and the pixel's own colours to C blocks of parameters, block c seeing colours before c.
+    """Head to C blocks of parameters; block c is computed from the features and the pixel's colours before c.
 
-    :param channels: of the parameters, C equal blocks
+    :param channels: number of likelihood parameters per pixel, in C equal blocks
     """
 
     def __init__(self, width: int, colours: int, channels: int) -> None:
@@ -36,7 +36,7 @@ class ColourHead(nn.Module):
 
 
 class PlainHead(nn.Module):
-    """From features alone, the pixel's own colours unseen."""
+    """Head from the features only, without the pixel's own colours."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
@@ -48,11 +48,11 @@ class PlainHead(nn.Module):
 
 
 class PixelCnn(Decoder):
-    """log p(x|z) = Σ_i log p(x_i | x_<i, z): a gated PixelCNN that sees z at every layer.
+    """A gated PixelCNN, log p(x|z) = Σ_i log p(x_i | x_<i, z), conditioned on z in every layer.
 
-    z is enlarged to the image by a small convolutional decoder. Where a likelihood's parameters come by
-    colour, each colour also sees the pixel's earlier ones; otherwise the likelihood couples them itself.
-    With few layers the reach is small and z has to hold the rest (the lossy VAE).
+    A small convolutional decoder enlarges z to the image's size. For likelihoods with parameters by colour,
+    each colour also depends on the pixel's earlier colours; other likelihoods couple the colours themselves.
+    With few layers the receptive field is small, and z has to carry the rest (the lossy VAE).
     """
 
     offers: ClassVar[Tags] = frozenset({"autoregressive", "unconditional"})
@@ -63,9 +63,9 @@ class PixelCnn(Decoder):
         levels: tuple[Level, ...],
         image: ImageShape,
         *,
-        width: Annotated[int, Meta(ge=1, description="channels of every layer")] = 32,
-        layers: Annotated[int, Meta(ge=1, description="gated layers")] = 6,
-        kernel: Annotated[int, Meta(ge=3, le=15, description="side of the kernels, odd")] = 5,
+        width: Annotated[int, Meta(ge=1, description="number of channels of every layer")] = 32,
+        layers: Annotated[int, Meta(ge=1, description="number of gated layers")] = 6,
+        kernel: Annotated[int, Meta(ge=3, le=15, description="side of the kernels, an odd number")] = 5,
     ) -> None:
         super().__init__()
         self.image = image
@@ -85,7 +85,7 @@ class PixelCnn(Decoder):
         return None if self.of_z is None else self.of_z(features, None)
 
     def _scaled(self, x: Tensor) -> Tensor:
-        """Integers as the network sees them, in [-1, 1]."""
+        """Scale integers to [-1, 1], the network's input."""
         like = next(self.gated.parameters())
         return x.to(like) * (2.0 / (self.image.levels - 1)) - 1.0
 
@@ -94,7 +94,7 @@ class PixelCnn(Decoder):
         if x is None:
             raise ValueError("an autoregressive decoder needs the image")
         v = self._scaled(x)
-        seen = torch.cat([v, torch.ones_like(v[:, :1])], 1)  # ones tell an image's edge from a grey pixel
+        seen = torch.cat([v, torch.ones_like(v[:, :1])], 1)  # ones distinguish padding from grey pixels
         return torch.cat([self.gated(seen, self._condition(features)), v], 1)
 
     def sample(self, features: tuple[Tensor, ...], output: Output, noise: Noise) -> Tensor:
@@ -118,5 +118,5 @@ class PixelCnn(Decoder):
         return x
 
     def mean(self, features: tuple[Tensor, ...], output: Output, noise: Noise) -> Tensor:
-        """A sample: E[x|z] has no form."""
+        """Draw a sample: E[x|z] has no closed form."""
         return self.sample(features, output, noise).double()

@@ -13,7 +13,7 @@ from vaebench.contracts import Decoder, ImageShape, Level
 
 
 class Resnet(Decoder):
-    """The finest latent features, doubled in size up to the image's, residual bottlenecks at each size."""
+    """Doubling from the finest latent features to the image's size; residual bottlenecks at each size."""
 
     paper = "He et al. 2016; as in Child 2021, sec. 3"
 
@@ -22,10 +22,10 @@ class Resnet(Decoder):
         levels: tuple[Level, ...],
         image: ImageShape,
         *,
-        width: Annotated[int, Meta(ge=1, description="channels of every map")] = 64,
-        blocks: Annotated[int, Meta(ge=1, description="residual blocks at each size")] = 1,
+        width: Annotated[int, Meta(ge=1, description="number of channels of every map")] = 64,
+        blocks: Annotated[int, Meta(ge=1, description="number of residual blocks at each size")] = 1,
         bottleneck: Annotated[
-            float, Meta(gt=0, le=4, description="inner width as a share of the outer")
+            float, Meta(gt=0, le=4, description="inner channels of a block as a share of its outer ones")
         ] = 0.25,
     ) -> None:
         super().__init__()

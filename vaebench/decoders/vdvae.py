@@ -1,4 +1,4 @@
-"""The very deep VAE's last map."""
+"""The decoder of the very deep VAE."""
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +9,10 @@ from vaebench.contracts import Decoder, ImageShape, Level, Likelihood
 
 
 class Vdvae(Decoder):
-    """The finest latent features, times a gain and plus a bias per channel; a 1x1 head.
+    """gain·h + bias per channel of the finest latent features h, followed by a 1x1 convolution as head.
 
-    For hierarchies whose finest state has the image's size; a smaller one is enlarged (nearest).
+    It is meant for hierarchies whose finest state has the image's size; smaller ones are enlarged by nearest
+    neighbour.
     """
 
     paper = "Child 2021 (very deep VAE), sec. 3"

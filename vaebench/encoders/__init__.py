@@ -1,1 +1,1 @@
-"""Encoders: image to pyramid of features, one registered name per file."""
+"""Encoders: an image to a pyramid of features, one registered name per file."""

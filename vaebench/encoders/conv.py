@@ -11,7 +11,10 @@ from vaebench.contracts import Encoder, ImageShape, Level, Tags
 
 
 class Conv(Encoder):
-    """A 3x3 convolution, then per halving a strided and a plain one, with GELU; a pyramid of maps."""
+    """3x3 convolutions with GELU: one at the image's size, a strided and a plain one at each halving.
+
+    The maps of all sizes form a pyramid.
+    """
 
     offers: ClassVar[Tags] = frozenset({"pyramid"})
 
@@ -19,8 +22,8 @@ class Conv(Encoder):
         self,
         image: ImageShape,
         *,
-        width: Annotated[int, Meta(ge=1, description="channels of every map")] = 64,
-        smallest: Annotated[int, Meta(ge=1, description="halve until the longer side is at most this")] = 4,
+        width: Annotated[int, Meta(ge=1, description="number of channels of every map")] = 64,
+        smallest: Annotated[int, Meta(ge=1, description="longer side at or below which halving stops")] = 4,
     ) -> None:
         super().__init__()
         sizes = halvings(image, smallest)

@@ -10,7 +10,7 @@ from vaebench.contracts import Encoder, ImageShape, Level
 
 
 class Mlp(Encoder):
-    """Flattened pixels through fully connected layers with LeakyReLU(0.2), to one vector."""
+    """Fully connected layers with LeakyReLU(0.2) from the flattened pixels to one vector."""
 
     suggests: ClassVar[dict[str, str]] = {"latent": "gaussian"}
     paper = "Kingma & Welling 2014, app. C"
@@ -19,8 +19,8 @@ class Mlp(Encoder):
         self,
         image: ImageShape,
         *,
-        hidden: Annotated[int, Meta(ge=1, description="units in each layer")] = 400,
-        layers: Annotated[int, Meta(ge=1, le=50, description="fully connected layers")] = 2,
+        hidden: Annotated[int, Meta(ge=1, description="number of units in each layer")] = 400,
+        layers: Annotated[int, Meta(ge=1, le=50, description="number of fully connected layers")] = 2,
     ) -> None:
         super().__init__()
         self.image = image

@@ -8,7 +8,7 @@ from vaebench.contracts import Encoder, ImageShape, Level, Tags
 
 
 class NoEncoder(Encoder):
-    """Looks at nothing: the model has no latents."""
+    """No encoder, for models without latents: there are no features."""
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"nothing"})}
     offers: ClassVar[Tags] = frozenset({"nothing"})

@@ -14,7 +14,10 @@ from vaebench.contracts import Encoder, ImageShape, Level, Tags
 
 
 class Resnet(Encoder):
-    """Residual bottlenecks at the image's size and at each halving by average pooling; a pyramid of maps."""
+    """Residual bottlenecks at the image's size and after each halving by average pooling.
+
+    The maps of all sizes form a pyramid.
+    """
 
     offers: ClassVar[Tags] = frozenset({"pyramid"})
     paper = "He et al. 2016; as in Child 2021, sec. 3"
@@ -23,12 +26,12 @@ class Resnet(Encoder):
         self,
         image: ImageShape,
         *,
-        width: Annotated[int, Meta(ge=1, description="channels of every map")] = 64,
-        blocks: Annotated[int, Meta(ge=1, description="residual blocks at each size")] = 1,
+        width: Annotated[int, Meta(ge=1, description="number of channels of every map")] = 64,
+        blocks: Annotated[int, Meta(ge=1, description="number of residual blocks at each size")] = 1,
         bottleneck: Annotated[
-            float, Meta(gt=0, le=4, description="inner width as a share of the outer")
+            float, Meta(gt=0, le=4, description="inner channels of a block as a share of its outer ones")
         ] = 0.25,
-        smallest: Annotated[int, Meta(ge=1, description="halve until the longer side is at most this")] = 2,
+        smallest: Annotated[int, Meta(ge=1, description="longer side at or below which halving stops")] = 2,
     ) -> None:
         super().__init__()
         sizes = halvings(image, smallest)

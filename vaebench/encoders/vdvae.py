@@ -21,27 +21,29 @@ _SMALL = 4
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One block: the size of the map that it sees, and the rate by which it pools what it makes."""
+    """One block: the size of its input map, and the rate by which its output is pooled."""
 
     size: Size
     rate: int
 
 
 def pooled(size: Size, rate: int) -> Size:
-    """The size after average pooling; the last windows of a side that does not divide are smaller."""
+    """Compute the size after average pooling; the last window is smaller where the rate does not divide."""
     return -(-size[0] // rate), -(-size[1] // rate)
 
 
 def parse(text: str, image: ImageShape) -> tuple[Step, ...]:
-    """``8x2,8d2,4x1`` -> two blocks of side 8, one more whose map is pooled to side 4, one of side 4.
+    """Parse a layer string.
 
-    :raises UsageError: where a piece's side is not that of the map there
+    ``8x2,8d2,4x1`` means two blocks of side 8, a third whose map is pooled by 2, and one block of side 4.
+
+    :raises UsageError: where a piece's side is not that of its map
     """
     size = (image.height, image.width)
     steps: list[Step] = []
     for piece in layers.pieces(text, "d", "RATE, as in 8x2,8d2,4x1"):
         if piece.side != max(size):
-            raise UsageError(f"blocks: {piece.said} where the map's side is {max(size)}")
+            raise UsageError(f"blocks: {piece.text} does not fit; the map's side is {max(size)}")
         if piece.letter == "x":
             steps += [Step(size, 1)] * piece.number
         else:
@@ -51,20 +53,23 @@ def parse(text: str, image: ImageShape) -> tuple[Step, ...]:
 
 
 def default(image: ImageShape, blocks: int) -> str:
-    """``blocks`` at each side: halved while above 4, then pooled to 1x1, as the paper's CIFAR-10 network."""
+    """Make a layer string with ``blocks`` at each side: halved down to 4, then pooled to 1x1.
+
+    The paper's CIFAR-10 network pools in this way.
+    """
     size = (image.height, image.width)
-    said: list[str] = []
+    layout: list[str] = []
     while (side := max(size)) > 1:
         rate = 2 if side > _SMALL else side
-        said += [f"{side}x{blocks - 1}"] * (blocks > 1) + [f"{side}d{rate}"]
+        layout += [f"{side}x{blocks - 1}"] * (blocks > 1) + [f"{side}d{rate}"]
         size = pooled(size, rate)
-    return ",".join([*said, f"1x{blocks}"])
+    return ",".join([*layout, f"1x{blocks}"])
 
 
 class Vdvae(Encoder):
-    """Residual bottlenecks with average pooling by any rate; the last map of each side, as a pyramid.
+    """Residual bottlenecks with average pooling by any rate; a pyramid of the last map of each side.
 
-    Where a side has channels of its own, a map that is pooled to it is padded with zeros (or cropped).
+    Where ``widths`` gives a side other channels, maps pooled to that side are zero-padded or cropped.
     """
 
     offers: ClassVar[Tags] = frozenset({"pyramid"})
@@ -77,17 +82,14 @@ class Vdvae(Encoder):
         *,
         blocks: Annotated[
             str,
-            Meta(
-                description="layer string as in 8x2,8d2,4x1 by map side, or a number of blocks at each size"
-            ),
+            Meta(description="layer string by map side, as in 8x2,8d2,4x1, or the number of blocks per size"),
         ] = "1",
         width: Annotated[
-            int, Meta(ge=1, description="channels of maps whose side widths does not name")
+            int, Meta(ge=1, description="number of channels of maps that widths does not name")
         ] = 64,
-        widths: Annotated[str, Meta(description="channels by map side where they differ, as in 8:128,4:256")]
-        | None = None,
+        widths: Annotated[str, Meta(description="channels by map side, as in 8:128,4:256")] | None = None,
         bottleneck: Annotated[
-            float, Meta(gt=0, le=4, description="inner width as a share of the outer")
+            float, Meta(gt=0, le=4, description="inner channels of a block as a share of its outer ones")
         ] = 0.25,
     ) -> None:
         super().__init__()
@@ -95,7 +97,9 @@ class Vdvae(Encoder):
         sizes = dict.fromkeys([s.size for s in steps] + [pooled(s.size, s.rate) for s in steps])
         named = layers.widths(widths or "")
         if wrong := set(named) - {max(size) for size in sizes}:
-            raise UsageError(f"widths: no map of side {min(wrong)}; there are {[max(s) for s in sizes]}")
+            raise UsageError(
+                f"widths: there is no map of side {min(wrong)}; the sides are {[max(s) for s in sizes]}"
+            )
         channels = {size: named.get(max(size), width) for size in sizes}
         self.levels = tuple(Level(channels[size], *size) for size in sizes)
         self.channels = channels
@@ -114,8 +118,7 @@ class Vdvae(Encoder):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        # Channels last: the convolutions of this network are faster so, on processors too, here and in what
-        # reads these maps.
+        # Channels last makes the convolutions faster, on CPUs too, here and in layers that read these maps.
         h = self.stem(x).contiguous(memory_format=torch.channels_last)
         maps = {self.levels[0][1:]: h}
         for block, rate in zip(self.blocks, self.rates, strict=True):

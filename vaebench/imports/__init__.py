@@ -1,4 +1,4 @@
-"""Weights of other projects under this one's names, one project per file."""
+"""Conversion of other projects' weights to vaebench's parameter names, one project per file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from vaebench.imports import vdvae
 
 @dataclass(frozen=True)
 class Project:
-    """Another project: its tensors -> the model's, and the recipes of the networks that it released."""
+    """Another project: the conversion of its tensors, and recipes of the networks that it released."""
 
     translated: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     layouts: Mapping[str, str]

@@ -21,9 +21,10 @@ _START = re.compile(r"decoder\.bias_xs\.\d+")
 
 
 def translated(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the names of ``enc=vdvae,latent=topdown,prior=own,dec=vdvae``; unknown names stay.
+    """Rename tensors for ``enc=vdvae,latent=topdown,prior=own,dec=vdvae``; unknown names stay as they are.
 
-    Its start states are numbered from coarse to fine, ours are named by the longer side of their map.
+    The project numbers its start states from coarse to fine; vaebench names them by the longer side of their
+    map.
     """
     return {_here(name.removeprefix("module."), tensor): tensor for name, tensor in weights.items()}
 

@@ -1,4 +1,4 @@
-"""What every latent layer of codes shares: one walk over grids of codes, coarse to fine."""
+"""The base of latent layers of codes: one walk over grids of codes, coarse to fine."""
 
 import math
 from collections.abc import Sequence
@@ -18,33 +18,38 @@ from vaebench.errors import UsageError
 from vaebench.maths.quantisation import straight_through
 from vaebench.noise import Noise
 
-# Parameters that every such layer has.
-CodeCount = Annotated[int, Meta(ge=1, description="codes in each grid's codebook (K)")]
-CodeDim = Annotated[int, Meta(ge=1, description="dimensions of a code (D)")]
+# Parameters of every such layer.
+CodeCount = Annotated[int, Meta(ge=1, description="number of codes in each grid's codebook (K)")]
+CodeDim = Annotated[int, Meta(ge=1, description="number of dimensions of a code (D)")]
 Beta = Annotated[float, Meta(ge=0, description="weight of the commitment term ‖z − sg[e]‖²")]
-LevelCount = Annotated[int, Meta(ge=1, le=8, description="grids of codes; each coarser one on the next map")]
+LevelCount = Annotated[
+    int, Meta(ge=1, le=8, description="number of grids of codes, each on the next coarser map")
+]
 Halvings = (
     Annotated[
-        int, Meta(ge=0, le=16, description="of the image at the finest codes; none: 2, or 1 if levels > 1")
+        int,
+        Meta(
+            ge=0, le=16, description="halvings of the image at the finest grid; default 2, or 1 if levels > 1"
+        ),
     ]
     | None
 )
 Init = Annotated[
-    Literal["data", "normal"], Meta(description="codes start as vectors of the first batch, or as N(0, 1)")
+    Literal["data", "normal"],
+    Meta(description="start of the codes: vectors of the first batch, or samples of N(0, 1)"),
 ]
 Revive = Annotated[
     float,
-    Meta(
-        ge=0, lt=1, description="codes used less than this share of the mean are replaced by data; 0 is off"
-    ),
+    Meta(ge=0, lt=1, description="share of the mean use below which a code is replaced by data; 0 is off"),
 ]
 
 
 def places(maps: tuple[Level, ...], image: ImageShape, count: int, halvings: int | None) -> tuple[int, ...]:
-    """The encoder's maps that ``count`` grids of codes sit on, coarse to fine, as indices of ``maps``.
+    """Choose the encoder's maps for ``count`` grids of codes: indices of ``maps``, coarse to fine.
 
-    The finest is the first map no larger than the image after ``halvings``, or the coarsest of all.
-    Raises UsageError where there are fewer than ``count`` maps from there on.
+    The finest is the first map no larger than the image after ``halvings``, or the coarsest map.
+
+    :raises UsageError: where fewer than ``count`` maps remain
     """
     if halvings is None:
         halvings = 2 if count == 1 else 1
@@ -54,16 +59,16 @@ def places(maps: tuple[Level, ...], image: ImageShape, count: int, halvings: int
     if finest + count > len(maps):
         has = ", ".join(f"{level.height}x{level.width}" for level in maps)
         raise UsageError(
-            f"levels={count} needs {count} encoder maps from {height}x{width} down; the encoder has {has}: "
-            "fewer levels, fewer halvings, or an encoder that halves further"
+            f"levels={count} needs {count} encoder maps of at most {height}x{width}; the encoder has {has}; "
+            "use fewer levels, fewer halvings, or an encoder that halves further"
         )
     return tuple(range(finest, finest + count))[::-1]
 
 
 class Grid(nn.Module):
-    """One grid of codes: features, joined by what the grid above shows, to D channels and their codes.
+    """One grid of codes: from features and the decoded codes above to D channels and their codes.
 
-    ``decode`` makes what the next finer grid is shown: this grid's codes, and what it was shown itself.
+    ``decode`` computes the next finer grid's input from this grid's vectors and its own input from above.
     """
 
     def __init__(self, level: Level, codebook: Codebook, dim: int, *, top: bool, last: bool) -> None:
@@ -80,16 +85,16 @@ class Grid(nn.Module):
         )
 
     def encode(self, h: Tensor, shown: Tensor | None) -> Tensor:
-        """(B, C, h, w) -> the vectors to be quantised, (B, D, h, w), in the codebook's dtype."""
+        """Compute the vectors to quantise, (B, D, h, w), from a map (B, C, h, w), in the codebook's dtype."""
         return self.project(_joined(h, shown)).to(self.codebook.weight.dtype)
 
     def quantise(self, e: Tensor) -> Tensor:
-        """(B, D, h, w) -> codes (B, h, w)."""
+        """Find the codes (B, h, w) of vectors (B, D, h, w)."""
         batch, dim, height, width = e.shape
         return self.codebook(e.permute(0, 2, 3, 1).reshape(-1, dim)).view(batch, height, width)
 
     def look_up(self, codes: Tensor) -> Tensor:
-        """(B, h, w) -> (B, D, h, w)."""
+        """Return the vectors (B, D, h, w) of codes (B, h, w)."""
         return self.codebook.look_up(codes).permute(0, 3, 1, 2).contiguous()
 
 
@@ -100,10 +105,11 @@ def _joined(x: Tensor, shown: Tensor | None) -> Tensor:
 class CodeLatent(Latent):
     """Grids of codes, coarse to fine; the decoder gets all their vectors, enlarged to the finest grid.
 
-    The vectors of each grid but the coarsest see the codes above, decoded. Training adds, per image,
-    β‖z − sg[e]‖² and what the codebook asks for, summed over places and dimensions.
+    The vectors of a finer grid depend on the decoded codes above. Training adds to each image's loss
+    β‖z − sg[e]‖² and the codebook's penalties, summed over places and dimensions.
 
-    :param codebooks: one per grid, coarse to fine
+    :param codebooks: one for each grid, coarse to fine
+    :param beta: β, the weight of the commitment
     """
 
     offers: ClassVar[Tags] = frozenset({"codes"})
@@ -148,18 +154,20 @@ class CodeLatent(Latent):
             p = prior.at(i, Context(batch, above, noise))
             assert p is not None, "a prior of codes covers every group"
             z = source.pick(i, q, p, noise)
-            found = grid.look_up(z)
-            terms.append(Term(group, z, q, p, above, {} if e is None else self._penalties(grid, e, found)))
-            vectors.append(found if e is None else straight_through(e, found))
+            quantised = grid.look_up(z)
+            terms.append(
+                Term(group, z, q, p, above, {} if e is None else self._penalties(grid, e, quantised))
+            )
+            vectors.append(quantised if e is None else straight_through(e, quantised))
             if grid.decode is not None:
                 shown = grid.decode(_joined(vectors[-1], shown))
             above = (*above, z)
         size = self.groups[-1].shape
         return Walk(terms, (torch.cat([F.interpolate(v, size=size, mode="nearest") for v in vectors], 1),))
 
-    def _penalties(self, grid: Grid, e: Tensor, found: Tensor) -> dict[str, Tensor]:
-        commitment = self.beta * (e - found.detach()).square().flatten(1).sum(1)
-        return {"commitment": commitment, **grid.codebook.penalty(e, found)}
+    def _penalties(self, grid: Grid, e: Tensor, quantised: Tensor) -> dict[str, Tensor]:
+        commitment = self.beta * (e - quantised.detach()).square().flatten(1).sum(1)
+        return {"commitment": commitment, **grid.codebook.penalty(e, quantised)}
 
     def without(self, features: tuple[Tensor, ...], group: int) -> tuple[Tensor, ...]:
         left = features[0].clone()

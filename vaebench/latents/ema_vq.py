@@ -1,4 +1,4 @@
-"""Codes from a codebook that is a moving average of what it stands for."""
+"""Codes from a codebook of moving averages (VQ-VAE)."""
 
 from typing import Annotated, Literal
 
@@ -19,9 +19,10 @@ from vaebench.latents.codes import (
 
 
 class EmaVq(CodeLatent):
-    """Nearest codes; each is the moving average of its vectors, and β‖z − sg[e]‖² commits the encoder to it.
+    """Codes of the nearest vectors, from a codebook whose vectors are moving averages of the encoder's.
 
-    The published start is counts=zero,init=normal,revive=0, under which unused codes explode.
+    β‖z − sg[e]‖² commits the encoder to the codebook. The published code starts with
+    counts=zero,init=normal,revive=0, which makes unused codes explode.
     """
 
     paper = "van den Oord et al. 2017, app. A.1; levels: Razavi et al. 2019 (VQ-VAE-2), sec. 3.1"
@@ -39,12 +40,12 @@ class EmaVq(CodeLatent):
         init: Init = "data",
         revive: Revive = 0.1,
         decay: Annotated[
-            float, Meta(ge=0, lt=1, description="of the running counts and sums, per step (γ)")
+            float, Meta(ge=0, lt=1, description="decay of the running counts and sums, per step (γ)")
         ] = 0.99,
         eps: Annotated[float, Meta(gt=0, description="Laplace smoothing of the running counts (ε)")] = 1e-5,
         counts: Annotated[
             Literal["one", "zero"],
-            Meta(description="running counts start from; zero is the published code's"),
+            Meta(description="start of the running counts; the published code uses zero"),
         ] = "one",
     ) -> None:
         books = [

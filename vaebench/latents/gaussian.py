@@ -11,7 +11,10 @@ from vaebench.noise import Noise
 
 
 class Gaussian(Latent):
-    """q(z|x) = N(μ(x), σ(x)²) from the coarsest features: one vector, or one map of their size."""
+    """q(z|x) = N(μ(x), σ(x)²), from the coarsest features.
+
+    z is one vector (B, dim, 1, 1), or with form=map one map (B, dim, H, W) of the coarsest features' size.
+    """
 
     offers: ClassVar[Tags] = frozenset({"real", "density", "single"})
     paper = "Kingma & Welling 2014, sec. 3"
@@ -22,10 +25,11 @@ class Gaussian(Latent):
         image: ImageShape,
         *,
         dim: Annotated[
-            int, Meta(ge=1, description="latent dimensions; channels where the latent is a map")
+            int, Meta(ge=1, description="number of latent dimensions, or of channels with form=map")
         ] = 32,
         form: Annotated[
-            Literal["vector", "map"], Meta(description="one vector per image, or a map of the coarsest size")
+            Literal["vector", "map"],
+            Meta(description="one vector per image, or a map of the coarsest features' size"),
         ] = "vector",
     ) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from vaebench.noise import Noise
 
 
 class NoLatent(Latent):
-    """No groups, and a map of no channels for the decoder: an autoregressive model alone, scored exactly."""
+    """No latents: the decoder gets a map without channels, and log p(x) of the model is exact."""
 
     offers: ClassVar[Tags] = frozenset({"nothing"})
     needs: ClassVar[dict[str, Tags]] = {

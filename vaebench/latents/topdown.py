@@ -19,7 +19,7 @@ from vaebench.noise import Noise
 
 
 class TopDownBlock(nn.Module):
-    """One group of latents: posterior from (state, features), prior and features from the state."""
+    """One group of latents: the posterior from state and encoder features, the prior from the state."""
 
     def __init__(self, level: Level, features: int, z_channels: int, bottleneck: float, blocks: int) -> None:
         super().__init__()
@@ -38,20 +38,20 @@ class TopDownBlock(nn.Module):
         self.residual = Bottleneck(width, hidden, width, residual=True, spatial=spatial, last_scale=scale)
 
     def infer(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
-        """Mean and log std of q(z_g | z_<g, x); ``seen`` is GELU of the encoder's map."""
+        """Compute mean and log std of q(z_g | z_<g, x); ``seen`` is the GELU of the encoder's map."""
         return self._infer(gelu(state), seen)
 
     def predict(self, state: Tensor) -> tuple[Tensor, ...]:
-        """Mean and log std of p(z_g | z_<g), and the deterministic features that join the state."""
+        """Compute mean and log std of p(z_g | z_<g), and deterministic features to add to the state."""
         return self._predict(gelu(state))
 
     def both(self, state: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
-        """What ``predict`` says, then what ``infer`` says, from one GELU of the state."""
+        """Return the results of ``predict`` and ``infer``, with one GELU of the state."""
         h = gelu(state)
         return *self._predict(h), *self._infer(h, seen)
 
     def _infer(self, h: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
-        # The first convolution's two halves, so that state and features are not copied to be joined.
+        # The first convolution in two halves, so that state and features need not be concatenated.
         first = self.posterior.c1
         of_state, of_seen = first.weight.split([h.shape[1], seen.shape[1]], 1)
         joined = conv2d(h, of_state, first.bias) + conv2d(seen, of_seen)
@@ -61,23 +61,24 @@ class TopDownBlock(nn.Module):
         return self.prior.parts(self.prior.c1(h), self.z_channels, self.z_channels, self.width)
 
     def update(self, state: Tensor, deterministic: Tensor, z: Tensor) -> Tensor:
-        """The state after the prior's features and z have joined it."""
+        """Compute the state after the prior's features and z are added."""
         return self.residual(state + deterministic + self.z_proj(z))
 
 
 class TopDown(Latent):
-    """Groups of normal latents from coarse to fine, each block reading the encoder's map of its size.
+    """Groups of normal latents from coarse to fine; each block reads the encoder's map of its size.
 
-    Per block: the coarser state, enlarged, is mixed in (at the first block of a size); q from state and
-    features, p from the state; state += features of p; state += z projected; a residual block. The rate is
-    Σ_g KL(q(z_g|z_<g, x) ‖ p(z_g|z_<g)); the composed prior rules the root, the blocks' own the rest.
+    In each block, the enlarged coarser state is added first where the layer string says so. q is computed
+    from state and encoder features, p from the state. Then state += features of p, state += projected z, and
+    a residual block follows. The rate is Σ_g KL(q(z_g|z_<g, x) ‖ p(z_g|z_<g)). The composed prior gives p of
+    the root, the blocks give p of the other groups.
     """
 
     offers: ClassVar[Tags] = frozenset({"real", "density", "own-root"})
     needs: ClassVar[dict[str, Tags]] = {"enc": frozenset({"pyramid"})}
     paper = "Child 2021 (very deep VAE), sec. 3 and fig. 3"
     untrained: ClassVar[dict[str, str]] = {
-        "blocks.0.prior.": "a root that starts from zero (no_bias_above) sees nothing: a constant"
+        "blocks.0.prior.": "a root whose state starts from zero (no_bias_above) has a constant input"
     }
 
     def __init__(
@@ -87,26 +88,30 @@ class TopDown(Latent):
         *,
         blocks: Annotated[
             str,
-            Meta(
-                description="layer string as in 1x2,4m1,4x3 by map side, or a number of blocks at each size"
-            ),
+            Meta(description="layer string by map side, as in 1x2,4m1,4x3, or the number of blocks per size"),
         ] = "1",
-        z_channels: Annotated[int, Meta(ge=1, description="latent channels of each group")] = 8,
+        z_channels: Annotated[int, Meta(ge=1, description="number of latent channels of each group")] = 8,
         bottleneck: Annotated[
-            float, Meta(gt=0, le=4, description="inner width as a share of the outer")
+            float, Meta(gt=0, le=4, description="inner channels of a block as a share of its outer ones")
         ] = 0.5,
         no_bias_above: Annotated[
-            int, Meta(ge=0, description="states up to this side start from a learned constant")
+            int,
+            Meta(
+                ge=0,
+                description="largest side of states that start from a learned constant; others start from 0",
+            ),
         ] = 64,
     ) -> None:
         super().__init__()
         sides = tuple(max(level[1:]) for level in levels)
-        each = tuple(dict.fromkeys(sides))
-        self.layout = layout.parse(layout.default(each, int(blocks)) if blocks.isdecimal() else blocks)
+        distinct = tuple(dict.fromkeys(sides))
+        self.layout = layout.parse(layout.default(distinct, int(blocks)) if blocks.isdecimal() else blocks)
         used = list(dict.fromkeys(block.side for block in self.layout))
         if wrong := [h for h in used if h not in sides]:
-            raise UsageError(f"blocks: no encoder map of side {wrong[0]}; it has {list(each)}")
-        # Of several maps of a side, the last is the deepest.
+            raise UsageError(
+                f"blocks: the encoder has no map of side {wrong[0]}; its sides are {list(distinct)}"
+            )
+        # Where several maps have the same side, the last is the deepest.
         self.feature_of = {side: i for i, side in enumerate(sides) if side in used}
         self.level_of = {side: levels[i] for side, i in self.feature_of.items()}
         self.start = nn.ParameterDict(
@@ -129,12 +134,12 @@ class TopDown(Latent):
         self.out = (self.level_of[used[-1]],)
 
     def _state(self, states: dict[int, Tensor], block: layout.Block, batch: int) -> Tensor:
-        """The state that a block starts from: its size's own, with the coarser one mixed in."""
+        """Return the state that a block starts from: the one of its size, plus the coarser one to mix in."""
         level = self.level_of[block.side]
         state = states.get(block.side)
         if state is None and str(block.side) in self.start:
             state = self.start[str(block.side)].expand(batch, *level)
-            # Channels last, as the maps of the very deep encoder: mixed formats cost copies.
+            # Channels last, like the maps of the very deep encoder: mixed formats cost copies.
             state = state.contiguous(memory_format=torch.channels_last)
         if state is None:
             like = next(self.parameters())

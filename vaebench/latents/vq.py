@@ -1,4 +1,4 @@
-"""Codes from a codebook that is trained by gradient."""
+"""Codes from a codebook that is trained by gradient (VQ-VAE)."""
 
 from vaebench.blocks.codebook import GradientCodebook
 from vaebench.contracts import ImageShape, Level
@@ -15,7 +15,10 @@ from vaebench.latents.codes import (
 
 
 class Vq(CodeLatent):
-    """Nearest codes; ‖sg[z] − e‖² trains the codebook, β‖z − sg[e]‖² commits the encoder to it."""
+    """Codes of the nearest vectors, k = argmin_j ‖z − e_j‖², from a codebook that is trained by gradient.
+
+    ‖sg[z] − e‖² trains the codebook, and β‖z − sg[e]‖² commits the encoder to it.
+    """
 
     paper = "van den Oord et al. 2017, sec. 3; levels: Razavi et al. 2019 (VQ-VAE-2), sec. 3.1"
 

@@ -10,7 +10,7 @@ from vaebench.noise import Noise
 
 
 class Bernoulli(Likelihood):
-    """Binary pixels: log p(x) = x·log σ(l) + (1−x)·log σ(−l), l the logit; only for images of two levels."""
+    """Binary pixels: log p(x) = x·log σ(l) + (1−x)·log σ(−l) with the logit l, for images of two levels."""
 
     needs: ClassVar[dict[str, Tags]] = {"data": frozenset({"binary"})}
     by_colour: ClassVar[bool] = True

@@ -10,7 +10,7 @@ from vaebench.noise import Noise
 
 
 class Categorical(Likelihood):
-    """Each pixel value has a probability of its own: log p(x) = l_x − logsumexp(l), levels logits each."""
+    """A softmax over the levels of each pixel value: log p(x) = l_x − logsumexp(l), one logit l per level."""
 
     by_colour: ClassVar[bool] = True
     paper = "van den Oord et al. 2016 (PixelRNN), sec. 3.4"
@@ -20,7 +20,7 @@ class Categorical(Likelihood):
         self.channels = image.channels * image.levels
 
     def _logits(self, params: Tensor) -> Tensor:
-        """(B, C, levels, H, W)."""
+        """Reshape the parameters to logits (B, C, levels, H, W)."""
         return params.unflatten(1, (self.image.channels, self.image.levels))
 
     def log_prob_pixels(self, params: Tensor, x: Tensor) -> Tensor:

@@ -11,7 +11,11 @@ from vaebench.noise import Noise
 
 
 class Logistic(Likelihood):
-    """Each pixel value a discretised logistic of its own mean and scale, on [-1, 1]."""
+    """Discretised logistic pixels: a mean and a scale for each pixel value, on the scale [-1, 1].
+
+    P(x) = σ((v + h − μ)/s) − σ((v − h − μ)/s) with v = 2x/(levels − 1) − 1 and h = 1/(levels − 1); the outer
+    bins reach to infinity (``vaebench.maths.logistic.log_mass``).
+    """
 
     by_colour: ClassVar[bool] = True
     paper = "Kingma et al. 2016 (IAF), sec. 5.2; Salimans et al. 2017, sec. 2.1"
@@ -21,7 +25,7 @@ class Logistic(Likelihood):
         image: ImageShape,
         *,
         min_log_scale: Annotated[
-            float, Meta(ge=-20, le=0, description="floor of the log scale, in units of [-1, 1]")
+            float, Meta(ge=-20, le=0, description="smallest log scale, with pixels on [-1, 1]")
         ] = -7.0,
     ) -> None:
         super().__init__(image)

@@ -1,4 +1,4 @@
-"""Mixture of discretised logistics, the colours of a pixel coupled."""
+"""Mixture of discretised logistics with coupled colours."""
 
 from typing import Annotated, ClassVar
 
@@ -12,12 +12,12 @@ from vaebench.noise import Noise
 
 
 class LogisticMixture(Likelihood):
-    """A pixel is a mixture of logistics; later colours' means depend linearly on the earlier ones' values.
+    """A mixture of discretised logistics per pixel; means of later colours depend on the earlier colours.
 
-    log p(x) = logsumexp_k [log π_k + Σ_c log P(x_c; μ_kc(x_<c), s_kc)], for 1 or 3 channels, with
-    μ_k,G = m_G + tanh(c₀)·r and μ_k,B = m_B + tanh(c₁)·r + tanh(c₂)·g of the pixel's own values in [-1, 1].
-    Channels: the K logits, then per colour K means, K log scales and (three channels) K coefficients, as in
-    the very deep VAE's released weights.
+    log p(x) = logsumexp_k [log π_k + Σ_c log P(x_c; μ_kc(x_<c), s_kc)] for 1 or 3 colours. With the pixel's
+    red r and green g on [-1, 1], μ_k,G = m_G + tanh(c₀)·r and μ_k,B = m_B + tanh(c₁)·r + tanh(c₂)·g. The
+    parameters are K logits, then for each colour K means, K log scales and, with three colours, K
+    coefficients; the very deep VAE's released weights have the same order.
     """
 
     needs: ClassVar[dict[str, Tags]] = {"data": frozenset({"grey|colour"})}
@@ -27,9 +27,11 @@ class LogisticMixture(Likelihood):
         self,
         image: ImageShape,
         *,
-        components: Annotated[int, Meta(ge=1, le=100, description="logistics in the mixture")] = 5,
+        components: Annotated[
+            int, Meta(ge=1, le=100, description="number of logistics in the mixture (K)")
+        ] = 5,
         min_log_scale: Annotated[
-            float, Meta(ge=-20, le=0, description="floor of the log scale, in units of [-1, 1]")
+            float, Meta(ge=-20, le=0, description="smallest log scale, with pixels on [-1, 1]")
         ] = -7.0,
     ) -> None:
         super().__init__(image)
@@ -39,7 +41,7 @@ class LogisticMixture(Likelihood):
         self.channels = components * (1 + self.per_channel * image.channels)
 
     def _split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Mixture logits (B, K, H, W); means, log scales and coefficients (B, C, K, H, W)."""
+        """Split the parameters: logits (B, K, H, W); means, log scales and coefficients (B, C, K, H, W)."""
         logits, rest = params.tensor_split([self.components], dim=1)
         shaped = rest.unflatten(1, (self.image.channels, self.per_channel, self.components))
         log_scale = shaped[:, :, 1].clamp(min=self.min_log_scale)
@@ -48,7 +50,7 @@ class LogisticMixture(Likelihood):
 
     @staticmethod
     def _coupled(mean: Tensor, coefficients: Tensor | None, v: Tensor) -> Tensor:
-        """The components' means given the pixel's values v (B, C, 1, H, W) in [-1, 1]."""
+        """Compute the components' means given the pixel's values v (B, C, 1, H, W) in [-1, 1]."""
         if coefficients is None:
             return mean
         red, green = v[:, 0], v[:, 1]
@@ -82,7 +84,10 @@ class LogisticMixture(Likelihood):
         return torch.stack(colours, dim=1)
 
     def mean(self, params: Tensor) -> Tensor:
-        """E[x|params]; of coupled colours, green and blue at each component's expected earlier colours."""
+        """Compute E[x|params]; for coupled colours, an approximation.
+
+        Green and blue are taken at each component's expected earlier colours.
+        """
         logits, mean, log_scale, coefficients = self._split(params)
         levels = self.image.levels
         weights = logits.softmax(1).unsqueeze(1)

@@ -1,1 +1,1 @@
-"""Exact formulas as plain functions; they know nobody."""
+"""Exact formulas as plain functions, independent of the rest of the package."""

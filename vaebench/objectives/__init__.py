@@ -1,1 +1,1 @@
-"""Objectives: per-image terms to the loss, one registered name per file; two helpers are shared."""
+"""Objectives: the loss from per-image terms, one registered name per file; two modules are shared."""

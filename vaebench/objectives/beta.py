@@ -12,10 +12,11 @@ from vaebench.objectives.schedule import risen
 
 
 class Beta(Objective):
-    """distortion + w·β·Σ_g KL_g, nats per image; a bound on −log p(x) where w·β ≥ 1.
+    """distortion + w·β·Σ_g KL_g, in nats per image; an upper bound on −log p(x) where w·β ≥ 1.
 
-    With ``scale=normalised`` what is given is the paper's β_norm = β·M/N, M latent dimensions (codes count
-    once per place) and N pixel values, so that β = β_norm·N/M. Scores are those of the plain bound.
+    w rises from 0 to 1 over the warm-up. With ``scale=normalised`` the parameter is the paper's
+    β_norm = β·M/N, with M latent dimensions (one per place for codes) and N pixel values, so that
+    β = β_norm·N/M. Models are scored by the bound with β = 1.
     """
 
     paper = "Higgins et al. 2017, eq. 4"
@@ -25,12 +26,12 @@ class Beta(Objective):
         groups: tuple[Group, ...],
         image: ImageShape,
         *,
-        beta: Annotated[float, Meta(ge=0, description="weight of the KL, on the scale that scale names")] = (
+        beta: Annotated[float, Meta(ge=0, description="weight of the KL, on the scale given by scale")] = (
             4.0
         ),
         scale: Annotated[
             Literal["plain", "normalised"],
-            Meta(description="normalised: beta is given as beta * latent dimensions / pixel values"),
+            Meta(description="scale of beta; normalised: beta * latent dimensions / pixel values"),
         ] = "plain",
         warmup: Annotated[
             float, Meta(ge=0, le=1, description="share of training in which the weight rises from 0")
@@ -42,7 +43,7 @@ class Beta(Objective):
         if scale == "normalised":
             latents = sum(math.prod(group.shape) for group in groups)
             if latents == 0:
-                raise UsageError("scale=normalised needs latents to count; scale=plain needs none")
+                raise UsageError("scale=normalised needs a model with latents; use scale=plain")
             self.beta = beta * image.dims / latents
 
     def forward(self, scored: Scored, progress: Progress) -> Tensor:

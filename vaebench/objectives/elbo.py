@@ -13,11 +13,11 @@ from vaebench.objectives.schedule import risen
 
 
 class Elbo(Objective):
-    """−ELBO: distortion + w·Σ_g γ_g max(KL_g, λ), w rising linearly to 1 over the warm-up.
+    """−ELBO in nats per image: distortion + w·Σ_g γ_g max(KL_g, λ), with w rising linearly over the warm-up.
 
-    The free bits λ hold for each group's mean over the batch, nats per image (Kingma et al. 2016, app. C.8).
-    With ``balance``, γ presses the groups unevenly while w < 1 (see ``vaebench.objectives.balance``); else
-    γ = 1. At step t of T, w = clip((t − hold·T)/(warmup·T), min_weight, 1).
+    At step t of T, w = clip((t − hold·T)/(warmup·T), min_weight, 1). The free bits λ apply to each group's
+    mean KL over the batch (Kingma et al. 2016, app. C.8). With ``balance``, γ weighs the groups while w < 1
+    (``vaebench.objectives.balance``); otherwise γ = 1.
     """
 
     paper = (
@@ -34,21 +34,21 @@ class Elbo(Objective):
             float, Meta(ge=0, le=1, description="share of training in which the KL's weight rises to 1")
         ] = 0.3,
         hold: Annotated[
-            float, Meta(ge=0, le=1, description="share of training before the warm-up; NVAE: 1e-4")
+            float, Meta(ge=0, le=1, description="share of training before the warm-up; 1e-4 in NVAE")
         ] = 0.0,
         min_weight: Annotated[
-            float, Meta(ge=0, le=1, description="least weight of the KL; NVAE: 1e-4")
+            float, Meta(ge=0, le=1, description="smallest weight of the KL; 1e-4 in NVAE")
         ] = 0.0,
         free_bits: Annotated[
-            float, Meta(ge=0, description="nats per image and group below which the KL is not pressed")
+            float, Meta(ge=0, description="nats per image and group below which the KL is not reduced")
         ] = 0.0,
         balance: Annotated[
-            bool, Meta(description="during the warm-up, press groups with much KL for their size the most")
+            bool, Meta(description="whether groups with much KL for their size weigh more during the warm-up")
         ] = False,
     ) -> None:
         super().__init__()
         if balance and warmup == 0:
-            raise UsageError("balance acts during the warm-up only: give warmup above 0, as in warmup=0.3")
+            raise UsageError("balance needs a warm-up: set warmup above 0, as in warmup=0.3")
         self.warmup = warmup
         self.hold = hold
         self.min_weight = min_weight
@@ -60,7 +60,7 @@ class Elbo(Objective):
         weight = max(self.min_weight, risen(progress, self.warmup, self.hold))
         gamma = 1.0 if self.alpha is None or weight >= 1 else balancing.coefficients(kl, self.alpha)[:, None]
         if self.free_bits:
-            # Where the batch's mean is under λ the group pays λ and has no gradient.
+            # Where the batch's mean KL is below λ, the group contributes λ without a gradient.
             free = kl.mean(1, keepdim=True) < self.free_bits
             kl = torch.where(free, torch.full_like(kl, self.free_bits), kl)
         return scored.distortion.mean(0) + weight * (gamma * kl).sum(0)

@@ -1,4 +1,4 @@
-"""The importance-weighted bound as what training minimises."""
+"""The importance-weighted bound as an objective."""
 
 import math
 from typing import Annotated, ClassVar
@@ -10,10 +10,10 @@ from vaebench.contracts import Group, ImageShape, Objective, Progress, Scored, T
 
 
 class Iwae(Objective):
-    """−log (1/K) Σ_k p(x, z_k)/q(z_k|x), z_k ~ q(z|x): nats per image, tighter with every sample.
+    """−log (1/K) Σ_k p(x, z_k)/q(z_k|x) with z_k ~ q(z|x), in nats per image; tighter for larger K.
 
-    Its gradient is −Σ_k w̃_k ∇log w_k with self-normalised weights w̃ (sec. 3). Codes are inferred with
-    certainty, so K samples of them would be one: latents must be real.
+    Its gradient is −Σ_k w̃_k ∇log w_k with self-normalised weights w̃ (sec. 3). Latents must be real-valued:
+    codes are inferred with certainty, so that K samples of them are the same.
     """
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"real"})}
@@ -24,7 +24,7 @@ class Iwae(Objective):
         groups: tuple[Group, ...],
         image: ImageShape,
         *,
-        samples: Annotated[int, Meta(ge=1, description="K, samples of z per image and step")] = 5,
+        samples: Annotated[int, Meta(ge=1, description="number of samples of z per image and step (K)")] = 5,
     ) -> None:
         super().__init__()
         self.samples = samples

@@ -1,12 +1,12 @@
-"""What rises with training, as a function of the step alone, so that a resumed run goes on as it was."""
+"""Schedules as functions of the step alone, so that a resumed run continues exactly."""
 
 from vaebench.contracts import Progress
 
 
 def risen(progress: Progress, share: float, hold: float = 0.0) -> float:
-    """From 0 to 1, linearly, over a share of training's steps after a share in which it stays 0.
+    """Rise linearly from 0 to 1 over a share of training, after a share ``hold`` at 0.
 
-    ``clip((t − hold·T) / (share·T), 0, 1)`` for step t of T; 1 once held where the share is 0.
+    The value is ``clip((t − hold·T) / (share·T), 0, 1)`` at step t of T; with share 0 it is 1 after the hold.
     """
     held = progress.step - hold * progress.total_steps
     if held < 0:

@@ -1,1 +1,1 @@
-"""Priors over latents, one registered name per file; mixture is shared by two of them."""
+"""Priors over latents, one registered name per file; two of them share ``mixture``."""

@@ -1,4 +1,4 @@
-"""Mixtures of diagonal normals, shared by the priors that are one."""
+"""Mixtures of diagonal normals, shared by the priors ``mog`` and ``vamp``."""
 
 import math
 
@@ -11,13 +11,13 @@ from vaebench.maths import gaussian
 from vaebench.noise import Noise
 
 LARGEST = 2**24
-"""Numbers (rows x components x dimensions) held at once: 64 MiB in float32; more is split by components."""
+"""The largest number of values (rows x components x dimensions) at once: 64 MiB in float32."""
 
 
 def _log_densities(rows: Tensor, location: Tensor, log_std: Tensor) -> Tensor:
-    """log N(z_b; μ_k, σ_k²) of rows (B, D) under components (K, D): (B, K) nats.
+    """Compute log N(z_b; μ_k, σ_k²) of rows (B, D) under components (K, D): (B, K) nats.
 
-    By differences, not by the matrix product of the expanded square, which cancels in float32.
+    Differences are computed directly; a matrix product of the expanded square would cancel in float32.
     """
     squares = ((rows[:, None] - location) * torch.exp(-log_std)).square().sum(2)
     return -0.5 * squares - (log_std + gaussian.HALF_LOG_2PI).sum(1)
@@ -27,7 +27,7 @@ class NormalMixture(Distribution):
     """p(z) = Σ_k w_k N(z; μ_k, σ_k²), one mixture for a whole batch; its log-density is exact.
 
     :param components: K diagonal normals, moments (K, *shape)
-    :param batch: how many latents are drawn
+    :param batch: the number of latents to draw
     :param logits: (K,) unnormalised log-weights; None: w_k = 1/K
     """
 
@@ -38,7 +38,7 @@ class NormalMixture(Distribution):
 
     @property
     def log_weights(self) -> Tensor:
-        """log w_k, (K,)."""
+        """The log weights, log w_k, (K,)."""
         if self.logits is None:
             count = len(self.components.location)
             return self.components.location.new_full((count,), -math.log(count))
@@ -51,12 +51,12 @@ class NormalMixture(Distribution):
         return mean.expand(self.batch, *mean.shape)
 
     def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
-        """A component by its weight, then z from it; the temperature multiplies the component's spread."""
+        """Draw a component by its weight, then z; the temperature multiplies the component's deviation."""
         u = noise.uniform(self.components.location.new_empty(self.batch, 1)).flatten()
         ends = self.log_weights.exp().cumsum(0)[:-1].contiguous()
         picked = torch.searchsorted(ends, u, right=True)
-        each = DiagonalNormal(self.components.location[picked], self.components.log_std[picked])
-        return each.sample(noise, temperature)
+        chosen = DiagonalNormal(self.components.location[picked], self.components.log_std[picked])
+        return chosen.sample(noise, temperature)
 
     def log_prob(self, z: Tensor) -> Tensor:
         check_shape(z, (len(z), *self.components.location.shape[1:]))
@@ -64,12 +64,12 @@ class NormalMixture(Distribution):
         location, log_std = self.components.location.flatten(1), self.components.log_std.flatten(1)
         at_once = max(1, LARGEST // max(1, rows.numel()))
         if at_once >= len(location):
-            each = _log_densities(rows, location, log_std)
+            log_densities = _log_densities(rows, location, log_std)
         else:
             pieces = [
-                # Recomputed in the backward pass, else all pieces would be held for it together.
+                # Recomputed in the backward pass, which would otherwise keep all pieces.
                 checkpoint(_log_densities, rows, m, s, use_reentrant=False, preserve_rng_state=False)
                 for m, s in zip(location.split(at_once), log_std.split(at_once), strict=True)
             ]
-            each = torch.cat(pieces, 1)
-        return (each + self.log_weights).logsumexp(1)
+            log_densities = torch.cat(pieces, 1)
+        return (log_densities + self.log_weights).logsumexp(1)

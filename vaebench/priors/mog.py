@@ -13,27 +13,29 @@ from vaebench.priors.mixture import NormalMixture
 
 
 class Mog(Prior):
-    """p(z) = Σ_k w_k N(μ_k, σ_k²) at the root, each component free: the control of the mixture of posteriors.
+    """p(z) = Σ_k w_k N(μ_k, σ_k²) at the root, with learned components; the baseline for ``prior=vamp``.
 
-    Starts with μ_k ~ N(0, s²) and σ_k² = 1 − s², s = start_spread, so that a draw has mean 0 and variance 1:
-    as likely as under N(0, I), whose place it takes, and already spread enough for components to part.
+    It starts with μ_k ~ N(0, s²) and σ_k² = 1 − s², where s = start_spread. Samples then have mean 0 and
+    variance 1, as those of N(0, I), and the components differ enough to separate in training.
     """
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"real"})}
     paper = "Tomczak & Welling 2018, sec. 5, the mixture of Gaussians compared there"
-    untrained: ClassVar[dict[str, str]] = {"logits": "one component alone has no weight to learn"}
+    untrained: ClassVar[dict[str, str]] = {"logits": "the weight of a single component is constant"}
 
     def __init__(
         self,
         groups: tuple[Group, ...],
         image: ImageShape,
         *,
-        components: Annotated[int, Meta(ge=1, description="normals in the mixture")] = 100,
+        components: Annotated[int, Meta(ge=1, description="number of normals in the mixture (K)")] = 100,
         weights: Annotated[
-            Literal["uniform", "learned"], Meta(description="1/K each, or trained from there")
+            Literal["uniform", "learned"],
+            Meta(description="mixture weights: 1/K each, or trained from that start"),
         ] = "uniform",
         start_spread: Annotated[
-            float, Meta(gt=0, lt=1, description="standard deviation of the means at the start; in all 1")
+            float,
+            Meta(gt=0, lt=1, description="initial standard deviation of the means; the mixture's own is 1"),
         ] = 0.5,
     ) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from vaebench.distributions import Distribution
 
 
 class NoPrior(Prior):
-    """Nothing to say: the model has no latents."""
+    """No prior, for models without latents."""
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"nothing"})}
     offers: ClassVar[Tags] = frozenset({"nothing"})

@@ -11,7 +11,7 @@ from vaebench.distributions import DiagonalNormal, Distribution, StandardNormal
 
 
 class Normal(Prior):
-    """p(z) = N(0, I) at the root; with ``learned``, a normal whose mean and spread are trained."""
+    """p(z) = N(0, I) at the root; with ``learned``, N(μ, σ²) with trained mean and standard deviation."""
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"real"})}
     paper = "Kingma & Welling 2014, sec. 3"
@@ -22,7 +22,7 @@ class Normal(Prior):
         image: ImageShape,
         *,
         learned: Annotated[
-            bool, Meta(description="train a mean and a log std per dimension of the root")
+            bool, Meta(description="whether to train a mean and a log std for each dimension of the root")
         ] = False,
     ) -> None:
         super().__init__()

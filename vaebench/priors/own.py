@@ -1,4 +1,4 @@
-"""No prior beside the latent layer's own."""
+"""The latent layer's own prior."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from vaebench.distributions import Distribution
 
 
 class Own(Prior):
-    """p(z_g | z_<g) of every group, the root too, is the latent layer's own conditional."""
+    """The latent layer's own p(z_g | z_<g) of every group, the root included."""
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"own-root"})}
     paper = "Child 2021 (very deep VAE), sec. 3"

@@ -18,7 +18,7 @@ from vaebench.noise import Noise
 
 
 class RasterCodes(Distribution):
-    """Codes drawn place by place: log p(z) = Σ_i log p(z_i | z_<i, condition), exact, in nats per image.
+    """Codes in raster order: log p(z) = Σ_i log p(z_i | z_<i, condition), exact, in nats per image.
 
     :param condition: (B, channels, h, w), or None
     """
@@ -29,7 +29,7 @@ class RasterCodes(Distribution):
         self.batch = batch
 
     def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
-        """(B, h, w) int64; the temperature divides the logits."""
+        """Draw codes (B, h, w), int64; the temperature divides the logits."""
         codes: list[Tensor] = []
         cool = max(temperature, 1e-6)
 
@@ -47,26 +47,33 @@ class RasterCodes(Distribution):
 
 
 class EitherClass(Distribution):
-    """The class unknown: log p(z) = log (1/Y) Σ_y p(z|y), exact."""
+    """Codes of an unknown class: log p(z) = log (1/Y) Σ_y p(z|y), exact.
 
-    def __init__(self, of: Callable[[Tensor], RasterCodes], classes: int, like: Tensor) -> None:
-        self.of = of
+    :param given: labels (B,) -> the distribution given the classes
+    :param classes: Y
+    :param like: a floating tensor (B,) that gives dtype and device
+    """
+
+    def __init__(self, given: Callable[[Tensor], RasterCodes], classes: int, like: Tensor) -> None:
+        self.given = given
         self.classes = classes
         self.like = like
 
     def sample(self, noise: Noise, temperature: float = 1.0) -> Tensor:
         labels = (noise.uniform(self.like) * self.classes).long().clamp(max=self.classes - 1)
-        return self.of(labels).sample(noise, temperature)
+        return self.given(labels).sample(noise, temperature)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        each = [self.of(torch.full((len(z),), y, device=z.device)).log_prob(z) for y in range(self.classes)]
-        return torch.stack(each).logsumexp(0) - math.log(self.classes)
+        labels = [torch.full((len(z),), y, device=z.device) for y in range(self.classes)]
+        log_p = [self.given(label).log_prob(z) for label in labels]
+        return torch.stack(log_p).logsumexp(0) - math.log(self.classes)
 
 
 class CodeNet(nn.Module):
-    """One grid of codes: embedded, through gated layers, to K logits at each place.
+    """The network of one grid: embedded codes, gated layers, and K logits at each place.
 
-    :param above: code counts of the grids above, whose codes join as unmasked, enlarged features
+    :param above: numbers of codes of the grids above, whose enlarged features are an unmasked condition
+    :param classes: number of classes that the grid is conditioned on; 0 for none
     """
 
     def __init__(
@@ -98,7 +105,7 @@ class CodeNet(nn.Module):
         self.readout = readout(width, codes)
 
     def condition(self, above: tuple[Tensor, ...], labels: Tensor | None) -> Tensor | None:
-        """(B, width, h, w) that every layer sees, from the codes above and the class."""
+        """Compute the condition (B, width, h, w) of every layer from the codes above and the class."""
         total: Tensor | None = None
         for codes, layers in zip(above, self.above, strict=True):
             assert isinstance(layers, nn.ModuleList)
@@ -107,21 +114,21 @@ class CodeNet(nn.Module):
             h = F.gelu(after(F.interpolate(h, size=self.size, mode="nearest")))
             total = h if total is None else total + h
         if self.classes is not None and labels is not None:
-            of_class = self.classes(labels)[:, :, None, None]
-            total = of_class.expand(-1, -1, *self.size) if total is None else total + of_class
+            embedded = self.classes(labels)[:, :, None, None]
+            total = embedded.expand(-1, -1, *self.size) if total is None else total + embedded
         return total
 
     def forward(self, codes: Tensor, condition: Tensor | None) -> Tensor:
-        """(B, h, w) int64 -> logits (B, K, h, w)."""
+        """Compute logits (B, K, h, w) from codes (B, h, w), int64."""
         return self.readout(self.gated(self.embed(codes).movedim(-1, 1), condition))
 
 
 class PixelCnn(Prior):
-    """A gated PixelCNN over each grid of codes, the lower grids given the codes above.
+    """A gated PixelCNN over each grid of codes; lower grids are conditioned on the codes above.
 
-    p(z) = Π_g Π_i p(z_g,i | z_g,<i, z_<g), fitted after the rest on its frozen codes. With classes, the root
-    grid is p(z|y) while it is fitted; where no class is given the classes are equally likely, so that the
-    density and the samples are those of a model without labels.
+    p(z) = Π_g Π_i p(z_g,i | z_g,<i, z_<g), fitted after the other components on their frozen codes. With
+    classes, the root grid is fitted as p(z|y). Where no class is given, all classes are equally likely, so
+    that density and samples are those of a model without labels.
     """
 
     covers: ClassVar[Literal["root", "every group"]] = "every group"
@@ -134,11 +141,11 @@ class PixelCnn(Prior):
         groups: tuple[Group, ...],
         image: ImageShape,
         *,
-        width: Annotated[int, Meta(ge=1, description="channels of every layer")] = 64,
-        layers: Annotated[int, Meta(ge=1, description="gated layers of each grid")] = 8,
-        kernel: Annotated[int, Meta(ge=3, le=15, description="side of the kernels, odd")] = 3,
+        width: Annotated[int, Meta(ge=1, description="number of channels of every layer")] = 64,
+        layers: Annotated[int, Meta(ge=1, description="number of gated layers of each grid")] = 8,
+        kernel: Annotated[int, Meta(ge=3, le=15, description="side of the kernels, an odd number")] = 3,
         classes: Annotated[
-            int, Meta(ge=0, description="classes that the root grid is conditioned on; 0 for none")
+            int, Meta(ge=0, description="number of classes that the root grid is conditioned on; 0 for none")
         ] = 0,
     ) -> None:
         super().__init__()
@@ -158,9 +165,9 @@ class PixelCnn(Prior):
         )
 
     def begin(self, images: Tensor, labels: Tensor | None) -> None:
-        found = 0 if labels is None else int(labels.max()) + 1
-        if self.classes and self.classes != found:
-            raise UsageError(f"classes={self.classes}: these data have {found or 'no'} classes")
+        count = 0 if labels is None else int(labels.max()) + 1
+        if self.classes and self.classes != count:
+            raise UsageError(f"classes={self.classes}, but the data set has {count or 'no'} classes")
 
     def at(self, group: int, context: Context) -> Distribution:
         net = self.nets[group]

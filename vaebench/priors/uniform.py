@@ -10,7 +10,7 @@ from vaebench.distributions import UniformCodes
 
 
 class Uniform(Prior):
-    """p(code) = 1/K at every place of every group: log K nats for each code."""
+    """p(code) = 1/K at every place of every group; the rate is log K nats for each code."""
 
     covers: ClassVar[Literal["root", "every group"]] = "every group"
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"codes"})}
@@ -23,6 +23,6 @@ class Uniform(Prior):
         self.register_buffer("zero", torch.zeros(()), persistent=False)
 
     def at(self, group: int, context: Context) -> UniformCodes:
-        asked = self.groups[group]
-        assert asked.codes is not None
-        return UniformCodes(self.zero.expand(context.batch, *asked.shape), asked.codes)
+        shape, codes = self.groups[group].shape, self.groups[group].codes
+        assert codes is not None
+        return UniformCodes(self.zero.expand(context.batch, *shape), codes)

@@ -14,15 +14,15 @@ from vaebench.errors import UsageError
 from vaebench.priors.mixture import NormalMixture
 
 DATA_NOISE = 0.01
-"""Spread, on the scale 0 to 1, of what is added to training images where pseudo-images start from them."""
+"""Standard deviation, on the scale 0 to 1, of the noise added to pseudo-images that start from the data."""
 
 
 class Vamp(Prior):
-    """p(z) = (1/K) Σ_k q(z|u_k) at the root, through the composed encoder and latent layer.
+    """p(z) = (1/K) Σ_k q(z|u_k) at the root, with q of the composed encoder and latent layer.
 
-    Pseudo-images u = (levels − 1)·hardtanh(v, 0, 1) of free v (K, C, H, W), learned with the rest; the paper
-    uses K = 500, and starts v from a normal: (0.05, 0.01) on MNIST, (0.4, 0.05) on CIFAR. Every step passes
-    K more images through the encoder.
+    The pseudo-images are u = (levels − 1)·hardtanh(v, 0, 1) with trained v (K, C, H, W). The paper uses
+    K = 500 and starts v from a normal with mean and standard deviation 0.05, 0.01 on MNIST and 0.4, 0.05 on
+    CIFAR. Every training step passes K more images through the encoder.
     """
 
     needs: ClassVar[dict[str, Tags]] = {"latent": frozenset({"real", "density"})}
@@ -33,13 +33,15 @@ class Vamp(Prior):
         groups: tuple[Group, ...],
         image: ImageShape,
         *,
-        components: Annotated[int, Meta(ge=1, description="pseudo-images")] = 100,
+        components: Annotated[int, Meta(ge=1, description="number of pseudo-images (K)")] = 100,
         start: Annotated[
             Literal["data", "normal"],
-            Meta(description="from training images with noise, or from start_mean and start_std"),
+            Meta(description="start of the pseudo-images: noisy training images, or a normal"),
         ] = "data",
-        start_mean: Annotated[float, Meta(description="on the scale 0 to 1, for start=normal")] = 0.05,
-        start_std: Annotated[float, Meta(ge=0, description="see start_mean")] = 0.01,
+        start_mean: Annotated[
+            float, Meta(description="mean of the normal for start=normal, on the scale 0 to 1")
+        ] = 0.05,
+        start_std: Annotated[float, Meta(ge=0, description="standard deviation of that normal")] = 0.01,
     ) -> None:
         super().__init__()
         self.start = start
@@ -53,7 +55,7 @@ class Vamp(Prior):
 
     @torch.no_grad()
     def begin(self, images: Tensor, labels: Tensor | None) -> None:
-        """Start from images drawn without repetition; from all of them, over again, where they are few."""
+        """Start from distinct random images; where there are fewer than components, they are repeated."""
         if self.start == "normal":
             return
         count = len(self.free)
@@ -62,7 +64,7 @@ class Vamp(Prior):
         self.free.copy_(chosen / self.top + DATA_NOISE * torch.randn_like(self.free))
 
     def pseudo_images(self) -> Tensor:
-        """u_1 .. u_K in 0 .. levels-1, real-valued (K, C, H, W)."""
+        """Compute u_1 .. u_K, reals in 0 .. levels-1, (K, C, H, W)."""
         return self.top * F.hardtanh(self.free, 0.0, 1.0)
 
     def at(self, group: int, context: Context) -> Distribution | None:
@@ -71,5 +73,7 @@ class Vamp(Prior):
         assert self.posterior is not None, "a model binds its prior"
         components = self.posterior(self.pseudo_images())
         if not isinstance(components, DiagonalNormal):
-            raise UsageError(f"prior=vamp mixes normal posteriors; this one is {type(components).__name__}")
+            raise UsageError(
+                f"prior=vamp needs normal posteriors; this latent layer has {type(components).__name__}"
+            )
         return NormalMixture(components, context.batch)

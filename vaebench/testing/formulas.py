@@ -1,4 +1,4 @@
-"""The losses of the built-in objectives, said again in plain numbers, as ``Objective.formula`` asks."""
+"""The losses of the built-in objectives, computed a second time in plain numbers (``Objective.formula``)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ Formula = Callable[..., float]
 
 
 def formula_of(objective: type[Objective]) -> Formula | None:
-    """What the class states itself, or else what is stated here of it or of what it derives from."""
+    """The class's own formula, or else the one stated here for the class or a base class."""
     if objective.formula is not None:
         return objective.formula
     return next((FORMULAS[base] for base in objective.__mro__ if base in FORMULAS), None)
@@ -34,19 +34,20 @@ def elbo(
     free_bits: float,
     balance: bool,
 ) -> float:
+    """``Elbo``: mean distortion + w·Σ_g γ_g max(KL_g, λ)."""
     start, rise = hold * progress.total_steps, max(1.0, warmup * progress.total_steps)
     step = progress.step - start
     weight = 0.0 if step < 0 else 1.0 if warmup == 0 else step / rise
     weight = min(1.0, max(min_weight, weight))
-    each = [fmean(rate) for rate in rates]
-    pressure = [1.0] * len(each)
-    if balance and weight < 1 and each:
+    means = [fmean(rate) for rate in rates]
+    pressure = [1.0] * len(means)
+    if balance and weight < 1 and means:
         places = [math.prod(g.shape if g.codes is not None else g.shape[1:]) for g in groups]
         maps = [g.shape if g.codes is not None else g.shape[1:] for g in groups]
-        raw = [(abs(k) + 0.01) * maps.count(m) / p for k, m, p in zip(each, maps, places, strict=True)]
+        raw = [(abs(k) + 0.01) * maps.count(m) / p for k, m, p in zip(means, maps, places, strict=True)]
         pressure = [r / fmean(raw) for r in raw]
     return fmean(distortions) + weight * math.fsum(
-        g * max(k, free_bits) for g, k in zip(pressure, each, strict=True)
+        g * max(k, free_bits) for g, k in zip(pressure, means, strict=True)
     )
 
 
@@ -62,6 +63,7 @@ def beta(
     scale: str,
     warmup: float,
 ) -> float:
+    """``Beta``: mean distortion + w·β·Σ_g KL_g."""
     if scale == "normalised":
         beta *= image.channels * image.height * image.width / sum(math.prod(g.shape) for g in groups)
     rise = min(1.0, progress.step / max(1.0, warmup * progress.total_steps)) if warmup else 1.0
@@ -80,6 +82,7 @@ def capacity(
     c_max: float,
     rise: float,
 ) -> float:
+    """``Capacity``: mean distortion + γ·|Σ_g KL_g − C|."""
     share = min(1.0, progress.step / max(1.0, rise * progress.total_steps)) if rise else 1.0
     return fmean(distortions) + gamma * abs(math.fsum(fmean(rate) for rate in rates) - c_max * share)
 
@@ -94,6 +97,7 @@ def iwae(
     *,
     samples: int,
 ) -> float:
+    """``Iwae``: −log of the mean importance weight."""
     most = max(log_weights)
     return -most - math.log(fmean(math.exp(weight - most) for weight in log_weights))
 

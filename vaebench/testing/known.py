@@ -1,4 +1,4 @@
-"""Models whose evidence p(x) is known exactly: linear-Gaussian, by a formula."""
+"""Linear-Gaussian models, whose evidence p(x) has a closed form."""
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ class Linear(Decoder):
 
 
 class UnitNormalDensity(Likelihood):
-    """log N(x; params, 1): a density, for a model whose evidence is a formula; never bits/dim."""
+    """log N(x; params, 1), a density for models whose evidence has a closed form; never bits/dim."""
 
     channels = 1
 
@@ -55,7 +55,7 @@ class UnitNormalDensity(Likelihood):
 
 
 def linear_gaussian(dims: int, latents: int, seed: int) -> Vae:
-    """x = Wz + b + ε, z and ε standard normal, with any posterior; float64, in eval mode."""
+    """Build x = Wz + b + ε with standard normal z and ε and an arbitrary posterior; float64, in eval mode."""
     torch.manual_seed(seed)
     image = ImageShape(1, 1, dims, 9)
     encoder = Pixels(image)
@@ -65,7 +65,7 @@ def linear_gaussian(dims: int, latents: int, seed: int) -> Vae:
 
 
 def evidence(model: Vae, x: Tensor) -> Tensor:
-    """log p(x) = log N(x; b, WWᵀ + I), (N,)."""
+    """Compute log p(x) = log N(x; b, WWᵀ + I), (N,)."""
     assert isinstance(model.decoder, Linear)
     w, b = model.decoder.map.weight, model.decoder.map.bias
     covariance = w @ w.T + torch.eye(len(b))

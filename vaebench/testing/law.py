@@ -1,4 +1,4 @@
-"""What a law is: a promise, the subjects that it binds, the examples that try it, and how it is broken."""
+"""A law: a promise of the contracts, the subjects that it applies to, and the examples that check it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LawBroken(AssertionError):  # noqa: N818 a verdict, not an error of the program
-    """An example against a law: what is wrong, what was measured, and what was expected."""
+    """A counter-example to a law: what is wrong, what was measured and what was expected."""
 
     def __init__(self, message: str, measured: object = None, expected: object = None) -> None:
         super().__init__(message)
@@ -24,21 +24,26 @@ class LawBroken(AssertionError):  # noqa: N818 a verdict, not an error of the pr
 
 
 class NotTriedError(Exception):
-    """An example that says nothing about the subject: the parts around it do not fit it or refuse."""
+    """An example that cannot be tried: a constructor refuses it, or no components fit around the subject."""
 
 
 def always(subject: "Subject") -> str | None:
-    """Of laws that bind every subject of their kind."""
+    """Apply the law to every subject of its kind: ``Law.unless`` of laws without exceptions."""
     return None
 
 
 @dataclass(frozen=True)
 class Law:
-    """One promise of the contracts, as a check over generated examples.
+    """One promise of the contracts, checked on generated examples.
+
+    :param name: a short sentence; ``vaebench check`` shows it
+    :param promise: what the law checks, in one sentence
+    :param where: the module, contract, or paper and section that states the promise
 
     :param check: called as ``check(subject, **example)``; raises ``LawBroken``
-    :param examples: the subject -> a strategy of keyword arguments; None for a law without examples
-    :param unless: why the law does not bind a subject, read from its class; None where it does
+    :param examples: gives the strategy of keyword arguments for a subject; None for a law without examples
+    :param tries: the number of examples
+    :param unless: gives the reason why the law does not apply to a subject, or None where it applies
     """
 
     name: str
@@ -51,7 +56,10 @@ class Law:
 
 
 def hold(truth: object, message: str, measured: object = None, expected: object = None) -> None:
-    """Raise ``LawBroken`` unless ``truth``."""
+    """Raise ``LawBroken`` unless ``truth`` holds.
+
+    :raises LawBroken: with the message and what was measured and expected
+    """
     if not truth:
         raise LawBroken(message, measured, expected)
 
@@ -63,7 +71,10 @@ def close(
     relative: float = 1e-9,
     absolute: float = 1e-9,
 ) -> None:
-    """Raise ``LawBroken`` at the element that is furthest from what is expected; infinities are equal."""
+    """Compare elements within a tolerance; equal infinities agree.
+
+    :raises LawBroken: at the element that is furthest outside ``absolute + relative·|expected|``
+    """
     given = torch.as_tensor(measured, dtype=torch.float64).detach()
     due = torch.as_tensor(expected, dtype=torch.float64).detach()
     if given.shape != due.shape:
@@ -83,7 +94,10 @@ def close(
 
 
 def same(measured: Tensor, expected: Tensor, message: str) -> None:
-    """Raise ``LawBroken`` at the first element that is not the same; not-a-number equals itself."""
+    """Compare elements exactly; not-a-number equals itself.
+
+    :raises LawBroken: at the first element that differs
+    """
     for what in ("shape", "dtype"):
         pair = getattr(measured, what), getattr(expected, what)
         hold(pair[0] == pair[1], f"{message}: the {what}s differ", *pair)
@@ -95,7 +109,7 @@ def same(measured: Tensor, expected: Tensor, message: str) -> None:
 
 
 SHOWN = 6
-"""Elements of a tensor or sequence that a message shows."""
+"""How many elements of a tensor a message shows."""
 
 
 def _shown(value: object) -> str:

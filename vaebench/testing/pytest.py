@@ -1,4 +1,4 @@
-"""The laws as pytest tests: one per part and law."""
+"""The laws as pytest tests, one for each component and law."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +14,14 @@ from vaebench.testing.subjects import subjects_of
 
 
 def laws_for(word: str, registry: Registry | None = None, effort: float = 1.0) -> Callable[..., None]:
-    """A test function, parametrised over every part that ``word`` names and every law of its kind.
+    """Make a test function, parametrised over every component that ``word`` names and every law of its kind.
 
-    ``test_laws = laws_for("vaebench_mine")`` in a plugin's test file is all that it takes. Laws that do not
-    bind a part are skipped with the reason.
+    A plugin's test file needs one line: ``test_laws = laws_for("vaebench_mine")``. Laws that do not apply
+    are skipped with the reason.
 
     :param word: KIND=NAME, a package or ``all``
     :param effort: multiplies the number of examples
-    :raises UsageError: where ``word`` names no part
+    :raises UsageError: where ``word`` names no component
     """
     subjects = subjects_of(word, registry or installed.load())
     cases = [

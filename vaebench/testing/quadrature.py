@@ -1,4 +1,4 @@
-"""Integrals of densities in one or two dimensions, over cells made of samples, with estimated errors."""
+"""Adaptive integration of densities in one or two dimensions, over cells that follow samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ import torch
 from torch import Tensor
 
 LEAVES = {1: 64, 2: 64}
-"""Cells that hold as many samples each, by dimension."""
+"""How many cells there are at first, each with as many samples, by dimension."""
 FINE, COARSE = {1: 8, 2: 6}, {1: 5, 2: 4}
 """Gauss-Legendre points along a side of a cell, by dimension; their difference estimates the error."""
 SMALL = 1e-4
-"""The sum of the errors at which nothing more is refined."""
+"""The sum of the errors at which refinement stops."""
 UNSEEN = 0.01
-"""The share of the samples, at most, that counts as error where the points see nothing of their boxes."""
+"""The largest share of the samples that counts as error where the points miss the density in their boxes."""
 DEEPEST = 40
-"""Halvings of a cell at most."""
+"""The largest number of times a cell is halved."""
 MOST = 600_000
-"""Points of the density that are asked for at most."""
+"""The largest number of points at which the density is evaluated."""
 
 
 AT_ONCE = 2**20
-"""Pairs of a point and a box that are compared at once."""
+"""How many pairs of a point and a box are compared at once."""
 
 
 class Counted:
-    """A density, (N, dims) -> (N,), and at how many points it was asked."""
+    """A density, (N, dims) -> (N,), that counts the points at which it is evaluated."""
 
     def __init__(self, density: Callable[[Tensor], Tensor]) -> None:
         self.density = density
@@ -40,13 +40,13 @@ class Counted:
 
 @dataclass(frozen=True)
 class Cells:
-    """Boxes that fill a box, (N, dims) each."""
+    """Boxes that together fill a larger box; corners (N, dims)."""
 
     low: Tensor
     high: Tensor
 
     def which(self, points: Tensor) -> Tensor:
-        """The cell of each point (M, dims); of those outside the nearest, (M,)."""
+        """Find the cell of each point (M, dims); the nearest one for points outside, (M,)."""
         low, high = self.low.amin(0), self.high.amax(0)
         inside = torch.minimum(torch.maximum(points, low), high)
         places = [
@@ -57,9 +57,9 @@ class Cells:
 
 
 def cells_of(samples: Tensor) -> Cells:
-    """Cells that hold as many of the samples (M, dims) each, halved along one side after another.
+    """Make cells that hold as many of the samples (M, dims) each, halved along one side after another.
 
-    The outermost reach beyond the samples by the whole range of these.
+    The outermost cells extend beyond the samples by the range of these.
     """
     low, high = samples.amin(0), samples.amax(0)
     margin = (high - low).clamp(min=1e-3)
@@ -81,12 +81,12 @@ def _halves(low: Tensor, high: Tensor, within: Tensor, axis: int) -> list[tuple[
 
 
 def integrate(density: Callable[[Tensor], Tensor], cells: Cells, samples: Tensor) -> tuple[Tensor, Tensor]:
-    """The integral over each cell and its estimated error, (N,) each.
+    """Integrate the density over each cell; return the integrals and their estimated errors, (N,) each.
 
-    Boxes are halved where their two rules differ, or where their integral is not what the samples (M, dims)
-    in them lead to expect (a peak between the points), the worst first, until the errors are small or
-    ``MOST`` points were asked for. The error is what is left of the differences, and the samples in boxes of
-    whose integral the points see nothing.
+    A box is halved where its two rules differ, or where its integral disagrees with the samples (M, dims) in
+    it (a peak between the points). The worst boxes are halved first, until the errors are small or the
+    density was evaluated at ``MOST`` points. The error sums the remaining differences and the share of
+    samples in boxes where the points miss the density.
     """
     dims, drawn = samples.shape[1], len(samples)
     total, error, unseen = (torch.zeros(len(cells.low), dtype=torch.float64) for _ in range(3))
@@ -115,14 +115,14 @@ def integrate(density: Callable[[Tensor], Tensor], cells: Cells, samples: Tensor
 
 
 def _worst(wrong: Tensor, most: int) -> Tensor:
-    """A mask of the largest, ``most`` at most."""
+    """Mark the largest values, at most ``most`` of them."""
     mask = torch.zeros_like(wrong, dtype=torch.bool)
     mask[wrong.topk(min(most, len(wrong))).indices] = True
     return mask
 
 
 def _concentration(boxes: Cells, samples: Tensor, inside: Tensor) -> Tensor:
-    """How much longer each side of a box is than the samples in it are spread, (N, dims)."""
+    """The ratio of each side of a box to the standard deviation of the samples in it, (N, dims)."""
     mean, square = (torch.zeros_like(boxes.low) for _ in range(2))
     counts = torch.bincount(inside, minlength=len(mean)).clamp(min=1)[:, None]
     mean.index_add_(0, inside, samples)
@@ -132,7 +132,7 @@ def _concentration(boxes: Cells, samples: Tensor, inside: Tensor) -> Tensor:
 
 
 def _halved(boxes: Cells, axis: Tensor) -> Cells:
-    """Both halves of each box along its axis (N,): first all the lower ones, then all the upper."""
+    """Halve each box along its axis (N,): first all lower halves, then all upper ones."""
     here = torch.nn.functional.one_hot(axis, boxes.low.shape[1]).bool()
     middle = (boxes.low + boxes.high) / 2
     below, above = torch.where(here, middle, boxes.high), torch.where(here, middle, boxes.low)
@@ -140,7 +140,7 @@ def _halved(boxes: Cells, axis: Tensor) -> Cells:
 
 
 def _both(density: Callable[[Tensor], Tensor], boxes: Cells) -> tuple[Tensor, Tensor, Tensor]:
-    """The integral over each box, its error (N,), and how rough the density is along each side (N, dims)."""
+    """The integral over each box, its error (N,), and the density's roughness along each side (N, dims)."""
     dims = boxes.low.shape[1]
     (fine, values), (coarse, _) = (_rule(density, boxes, n[dims]) for n in (FINE, COARSE))
     grid = values.reshape(-1, *[FINE[dims]] * dims)
@@ -160,6 +160,6 @@ def _rule(density: Callable[[Tensor], Tensor], boxes: Cells, count: int) -> tupl
 
 @cache
 def _gauss(count: int) -> tuple[Tensor, Tensor]:
-    """Points and weights on [0, 1]."""
+    """Gauss-Legendre points and weights on [0, 1]."""
     place, weight = np.polynomial.legendre.leggauss(count)
     return torch.tensor((place + 1) / 2), torch.tensor(weight / 2)

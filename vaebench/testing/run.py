@@ -1,4 +1,4 @@
-"""Laws asked of a subject: the smallest counter-example that Hypothesis finds, as a verdict."""
+"""Checks of a subject against laws; a verdict holds the smallest counter-example that Hypothesis finds."""
 
 import time
 import traceback
@@ -18,12 +18,12 @@ from vaebench.testing.subject import Subject
 from vaebench.text import one_line
 
 SHRINKS = 60
-"""Examples tried to make a counter-example smaller."""
+"""How many examples are tried to make a counter-example smaller."""
 Status = Literal["holds", "broken", "does not apply"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one law for one subject."""
+    """The outcome of checking one law for one subject."""
 
     kind: str
     name: str
@@ -32,20 +32,20 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     promise: str
     status: Status
     examples: int = 0
-    """Examples that were tried."""
+    """How many examples were tried."""
     seconds: float = 0.0
     reason: str = ""
-    """Why the law does not apply, or what is wrong."""
+    """Why the law does not apply, or how it is broken."""
     measured: str = ""
     expected: str = ""
     counterexample: dict[str, str] = {}
-    """The smallest example found against the law, as text."""
+    """The smallest example that breaks the law, as text."""
     where: str = ""
-    """Where to read: the contract, and the paper that the part names."""
+    """What to read: the contract, and the paper that the component names."""
 
 
 class _Search:
-    """A law tried on examples; after the first failure, on a stated number of smaller ones."""
+    """A law tried on examples; after the first failure, on at most ``SHRINKS`` smaller ones."""
 
     def __init__(self, law: Law, subject: Subject) -> None:
         self.law = law
@@ -53,12 +53,12 @@ class _Search:
         self.tried = 0
         self.left = SHRINKS
         self.refused = ""
-        self.found: tuple[dict[str, Any], LawBroken] | None = None
+        self.failure: tuple[dict[str, Any], LawBroken] | None = None
 
     def __call__(self, example: dict[str, Any]) -> None:
-        if self.found is not None:
-            if repr(example) == repr(self.found[0]):
-                raise self.found[1]
+        if self.failure is not None:
+            if repr(example) == repr(self.failure[0]):
+                raise self.failure[1]
             self.left -= 1
             if self.left < 0:
                 return
@@ -69,16 +69,16 @@ class _Search:
             hypothesis.reject()
         except LawBroken as error:
             self.tried += 1
-            self.found = (example, error)
+            self.failure = (example, error)
             raise
         self.tried += 1
 
 
 def ask(law: Law, subject: Subject, example: dict[str, Any]) -> None:
-    """One example; whatever the subject raises breaks the law, and torch's generator is left as it was.
+    """Check a law on one example; torch's generator keeps its state.
 
-    :raises LawBroken: where the law does not hold
-    :raises NotTriedError: where the example says nothing
+    :raises LawBroken: where the law does not hold, or the subject raises any error
+    :raises NotTriedError: where the example cannot be tried
     """
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -94,7 +94,7 @@ def ask(law: Law, subject: Subject, example: dict[str, Any]) -> None:
 
 
 def _place(error: Exception) -> str:
-    """Where it was raised, and the statement there: an assertion alone would say nothing."""
+    """Name the file, line and statement that raised an error: an assertion alone has no message."""
     trace = traceback.extract_tb(error.__traceback__)
     if not trace:
         return ""
@@ -104,12 +104,12 @@ def _place(error: Exception) -> str:
 
 
 def judge(law: Law, subject: Subject, effort: float = 1.0) -> Verdict:
-    """One law asked of one subject; deterministic, whatever was asked before.
+    """Check one law for one subject; deterministic, whatever was checked before.
 
     :param effort: multiplies the number of examples
     """
     start = time.monotonic()
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "kind": subject.kind,
         "name": subject.name,
         "package": subject.package,
@@ -118,24 +118,24 @@ def judge(law: Law, subject: Subject, effort: float = 1.0) -> Verdict:
         "where": law.where,
     }
     try:
-        said["where"] = "; ".join(filter(None, (law.where, getattr(subject.target, "paper", ""))))
+        fields["where"] = "; ".join(filter(None, (law.where, getattr(subject.target, "paper", ""))))
         if reason := law.unless(subject):
-            return Verdict(**said, status="does not apply", reason=reason)
+            return Verdict(**fields, status="does not apply", reason=reason)
     except VaebenchError as error:
-        return Verdict(**said, status="broken", reason=str(error))
+        return Verdict(**fields, status="broken", reason=str(error))
     search = _Search(law, subject)
     try:
         _explore(search, max(1, round(law.tries * effort)))
     except LawBroken as error:
-        example = search.found[0] if search.found else {}
-        said |= {"status": "broken", "reason": error.message}
-        said |= {"measured": error.measured, "expected": error.expected}
-        said["counterexample"] = {name: _text(value) for name, value in example.items()}
+        example = search.failure[0] if search.failure else {}
+        fields |= {"status": "broken", "reason": error.message}
+        fields |= {"measured": error.measured, "expected": error.expected}
+        fields["counterexample"] = {name: _text(value) for name, value in example.items()}
     else:
-        said["status"] = "holds" if search.tried else "broken"
+        fields["status"] = "holds" if search.tried else "broken"
         if not search.tried:
-            said["reason"] = f"no example could be tried: {search.refused or 'all were refused'}"
-    return Verdict(**said, examples=search.tried, seconds=round(time.monotonic() - start, 3))
+            fields["reason"] = f"no example could be tried: {search.refused or 'every one was refused'}"
+    return Verdict(**fields, examples=search.tried, seconds=round(time.monotonic() - start, 3))
 
 
 def _explore(search: _Search, tries: int) -> None:
@@ -175,7 +175,7 @@ def _text(value: Any) -> str:
 
 
 def verdicts(subjects: Iterable[Subject], effort: float = 1.0) -> Iterator[Verdict]:
-    """Every law of each subject's kind, in order."""
+    """Check every law of each subject's kind, in order."""
     for subject in subjects:
         for law in LAWS[subject.kind]:
             yield judge(law, subject, effort)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: images of any depth, tiny alphabets, parameters at their extremes, seeds."""
+"""Hypothesis strategies: image shapes of any depth, tiny images, parameters at their extremes, seeds."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from vaebench.testing.subject import PartSubject, Subject
 from vaebench.testing.values import extremes
 
 seeds = st.integers(0, 10**6)
-"""Of weights, images and noise."""
+"""Seeds of weights, images and noise."""
 
 
 def images(subject: PartSubject, smallest: int = 1, largest: int = 7) -> st.SearchStrategy[ImageShape]:
-    """Shapes and bit depths that the part takes; both sides between ``smallest`` and ``largest`` pixels."""
+    """Shapes and bit depths that the component allows; sides of ``smallest`` to ``largest`` pixels."""
     side = st.integers(smallest, largest)
     return st.builds(
         lambda kind, height, width: ImageShape(kind[0], height, width, kind[1]),
@@ -24,7 +24,7 @@ def images(subject: PartSubject, smallest: int = 1, largest: int = 7) -> st.Sear
 
 
 def tiny_images(subject: PartSubject, most: int = 128, square: bool = False) -> st.SearchStrategy[ImageShape]:
-    """Shapes of so few pixels and levels that all their images (at most ``most``) can be listed."""
+    """Shapes with so few pixels and levels that all their images, at most ``most``, can be listed."""
     sides = [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (1, 3)]
     shapes = [
         ImageShape(c, h, w, n)
@@ -36,12 +36,12 @@ def tiny_images(subject: PartSubject, most: int = 128, square: bool = False) -> 
 
 
 def parameters(target: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Values of a part's parameters, at the ends of their ranges (``vaebench.testing.values``)."""
+    """Values of a component's parameters, at the ends of their ranges (``vaebench.testing.values``)."""
     return st.fixed_dictionaries({name: st.sampled_from(some) for name, some in extremes(target).items()})
 
 
 def models(subject: Subject, smallest: int = 1, largest: int = 7) -> st.SearchStrategy[dict[str, Any]]:
-    """What a model around a part is made from: an image shape, parameters and a seed."""
+    """An image shape, parameters and a seed: what a model around a component is built from."""
     assert isinstance(subject, PartSubject)
     return st.fixed_dictionaries(
         {

@@ -1,50 +1,50 @@
-"""Which subjects a word names: KIND=NAME, a package, or all."""
+"""Selection of what is checked: KIND=NAME, a package, or all."""
 
 import re
 
 from vaebench.composing.spec import SLOTS
 from vaebench.errors import UsageError
 from vaebench.registry import Registered, Registry
-from vaebench.testing.laws import HOUSE, PARTS
+from vaebench.testing.laws import BUILT_IN_FUNCTIONS, PARTS
 from vaebench.testing.subject import PartSubject, Subject
 from vaebench.text import nearest, one_line
 
 
 def subjects_of(word: str, registry: Registry) -> tuple[Subject, ...]:
-    """The parts that a word names: ``prior=normal`` or ``obj=elbo`` (a kind or a slot), a distribution or
-    module that offers parts, or ``all``.
+    """Return the subjects that a word names.
 
-    ``all`` and ``vaebench`` include the house's own formulas, estimators and metrics.
+    The word is ``prior=normal`` or ``obj=elbo`` (a kind or a slot), a distribution or module that offers
+    components, or ``all``. ``all`` and ``vaebench`` include vaebench's own formulas, estimators and metrics.
 
-    :raises UsageError: where it names nothing that has laws
+    :raises UsageError: where the word names nothing that has laws
     """
     if "=" in word:
         return (_one(word, registry),)
-    known = [r for r in registry.entries() if r.entry.kind in PARTS]
-    found = [r for r in known if word == "all" or _normal(word) in (_normal(r.package), _module(r))]
-    if not found:
-        packages = sorted({r.package for r in known})
-        said = f"no package {one_line(word)} offers a part; there are {', '.join(packages)}"
+    entries = [r for r in registry.entries() if r.entry.kind in PARTS]
+    matches = [r for r in entries if word == "all" or _normal(word) in (_normal(r.package), _module(r))]
+    if not matches:
+        packages = sorted({r.package for r in entries})
+        message = f"no package {one_line(word)} offers components; installed packages: {', '.join(packages)}"
         for broken in registry.broken:
-            said += f"; package {broken.package} is broken: {broken.reason}"
-        raise UsageError(f"{said}{nearest(word, packages)}")
-    parts = tuple(PartSubject(r.entry.kind, r.entry.name, r.package, registry) for r in found)
-    return (*parts, *(HOUSE if word in ("all", "vaebench") else ()))
+            message += f"; package {broken.package} is broken: {broken.reason}"
+        raise UsageError(f"{message}{nearest(word, packages)}")
+    parts = tuple(PartSubject(r.entry.kind, r.entry.name, r.package, registry) for r in matches)
+    return (*parts, *(BUILT_IN_FUNCTIONS if word in ("all", "vaebench") else ()))
 
 
 def _one(word: str, registry: Registry) -> Subject:
-    for subject in HOUSE:
+    for subject in BUILT_IN_FUNCTIONS:
         if word == str(subject):
             return subject
     kind, _, name = word.partition("=")
     kind = SLOTS.get(kind, kind)
     if kind not in PARTS:
-        there = [*PARTS, *map(str, HOUSE)]
+        choices = [*PARTS, *map(str, BUILT_IN_FUNCTIONS)]
         raise UsageError(
-            f"there are no laws for {one_line(word)}; there are for {', '.join(there)}{nearest(word, there)}"
+            f"there are no laws for {one_line(word)}; laws exist for {', '.join(choices)}"
+            f"{nearest(word, choices)}"
         )
-    found = registry.get(kind, name)
-    return PartSubject(kind, name, found.package, registry)
+    return PartSubject(kind, name, registry.get(kind, name).package, registry)
 
 
 def _normal(name: str) -> str:

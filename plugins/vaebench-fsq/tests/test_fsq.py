@@ -1,4 +1,4 @@
-"""The grid: a bijection, every code reachable, and a gradient that passes the rounding unchanged."""
+"""The grid is a bijection, every code is reachable, and the gradient passes the rounding unchanged."""
 
 import math
 

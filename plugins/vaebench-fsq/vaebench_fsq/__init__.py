@@ -7,4 +7,7 @@ VAEBENCH_INTERFACE = 1
 
 @hookimpl
 def vaebench_components() -> list[Entry]:
-    return [Entry("latent", "fsq", "vaebench_fsq.latent:Fsq", "codes by rounding a few bounded channels")]
+    """Offer the components of this package."""
+    return [
+        Entry("latent", "fsq", "vaebench_fsq.latent:Fsq", "codes from a few bounded and rounded channels")
+    ]

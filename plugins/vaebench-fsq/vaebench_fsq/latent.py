@@ -1,4 +1,4 @@
-"""One grid of codes by finite scalar quantisation."""
+"""A grid of codes by finite scalar quantisation."""
 
 from typing import Annotated, ClassVar
 
@@ -13,10 +13,11 @@ from vaebench_fsq.quantise import Grid
 
 
 class Fsq(Latent):
-    """ẑ = round(f(e)), f a tanh into L_i levels per channel; a place's code is the number of its ẑ.
+    """ẑ = round(f(e)), where the tanh f bounds channel i of the coarsest features to L_i levels.
 
-    The gradient passes the rounding as if it were the identity, so that d out / d e is that of f alone.
-    From the coarsest features; K = Π L_i codes per place, all of them reachable; no codebook to learn.
+    The code of a place is the number of its ẑ among K = Π L_i points, all of which are reachable; there is no
+    codebook to learn. The straight-through gradient treats rounding as the identity, so that d out / d e is
+    the derivative of f.
     """
 
     offers: ClassVar[Tags] = frozenset({"codes", "single"})
@@ -31,7 +32,7 @@ class Fsq(Latent):
         levels: Annotated[
             str,
             Meta(
-                description="levels of each channel, 2 or more, separated by commas",
+                description="number of levels of each channel, 2 or more, separated by commas",
                 examples=["8,5,5,5", "2", "3,4"],
             ),
         ] = "8,5,5,5",
@@ -61,7 +62,5 @@ class Fsq(Latent):
 def _parsed(text: str) -> tuple[int, ...]:
     words = text.split(",")
     if not all(word.strip().isdecimal() and 2 <= int(word) <= 4096 for word in words):
-        raise UsageError(
-            f"levels={text}: integers of 2 or more separated by commas are expected, as in 8,5,5,5"
-        )
+        raise UsageError(f"levels={text}: expected integers of 2 or more, separated by commas, as in 8,5,5,5")
     return tuple(int(word) for word in words)

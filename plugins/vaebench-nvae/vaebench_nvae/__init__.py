@@ -1,4 +1,4 @@
-"""The Nouveau VAE (Vahdat & Kautz 2020) as parts for vaebench: ``enc=nvae,latent=nvae,dec=nvae``."""
+"""The Nouveau VAE (Vahdat & Kautz 2020) as components for vaebench: ``enc=nvae,latent=nvae,dec=nvae``."""
 
 from vaebench.hookspecs import Entry, hookimpl
 
@@ -7,6 +7,7 @@ VAEBENCH_INTERFACE = 1
 
 @hookimpl
 def vaebench_components() -> list[Entry]:
+    """Offer the components of this package."""
     return [
         Entry("encoder", "nvae", "vaebench_nvae.encoder:Nvae", "NVAE's bottom-up path, one map per group"),
         Entry("latent", "nvae", "vaebench_nvae.latent:Nvae", "NVAE's top-down groups, residual normals"),

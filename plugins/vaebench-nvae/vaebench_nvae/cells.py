@@ -11,18 +11,18 @@ from vaebench.blocks.maps import conv2d
 from vaebench.blocks.recompute import recomputed
 
 RESIDUAL = 0.1
-"""What a cell adds to its skip is scaled by this."""
+"""Factor on a cell's residual branch."""
 MOMENTUM = 0.05
-"""Of the running statistics of batch normalisation."""
+"""Momentum of the running statistics of batch normalisation."""
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
-    """A weight-normalised convolution, W = g·V/‖V‖ per output channel (Salimans & Kingma 2016)."""
+    """Build a weight-normalised convolution, W = g·V/‖V‖ per output channel (Salimans & Kingma 2016)."""
     return weight_norm(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2))
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that, given one value per channel, reads its running statistics in training too."""
+    """Batch normalisation that uses its running statistics for one value per channel, in training too."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, momentum=MOMENTUM)
@@ -34,7 +34,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class SqueezeExcite(nn.Module):
-    """Each channel scaled by σ(W₂ relu(W₁ mean(x))), with max(C/16, 4) hidden units (Hu et al. 2018)."""
+    """Scaling of each channel by σ(W₂ relu(W₁ mean(x))), with max(C/16, 4) hidden units (Hu et al. 2018)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -58,9 +58,10 @@ class Pointwise(nn.Conv2d):
 
 
 class EncoderCell(nn.Module):
-    """x + 0.1·SE(BN-swish-3x3-BN-swish-3x3), (B, inputs, H, W) -> (B, outputs, H, W), or of half the size.
+    """x + 0.1·SE(BN-swish-3x3-BN-swish-3x3), (B, inputs, H, W) -> (B, outputs, H, W).
 
-    Where channels or size change, the skip is a 2x2 average and a 1x1 convolution.
+    :param halve: whether the output has half the size; the skip is then a 2x2 average, followed by a 1x1
+        convolution where the channels change
     """
 
     def __init__(self, inputs: int, outputs: int, *, halve: bool = False) -> None:
@@ -83,11 +84,12 @@ class EncoderCell(nn.Module):
 class DecoderCell(nn.Module):
     """x + 0.1·SE(BN-1x1-BN-swish-5x5 depthwise-BN-swish-1x1-BN), (B, inputs, H, W) -> (B, outputs, *size).
 
-    The first 1x1 expands the channels; none of the three convolutions is weight-normalised. A cell that
-    enlarges does so after the expansion, which commutes with doubling and costs a quarter there; where
-    channels change, the skip is a 1x1 convolution.
+    The first 1x1 convolution expands the channels; none of the three convolutions is weight-normalised.
+    Enlargement follows the expansion: the two commute, and the expansion costs a quarter at the smaller size.
+    Where the channels change, the skip is a 1x1 convolution.
 
-    :param size: the size to enlarge to, by nearest neighbour; None keeps the input's
+    :param expand: factor of the inner channels
+    :param size: the size to enlarge to, by nearest neighbour; None keeps the input's size
     """
 
     def __init__(self, inputs: int, outputs: int, expand: int, size: tuple[int, int] | None = None) -> None:
@@ -108,7 +110,7 @@ class DecoderCell(nn.Module):
         return x if self.size is None else F.interpolate(x, size=self.size, mode="nearest")
 
     def forward(self, x: Tensor) -> Tensor:
-        # Measured on CPU, whole cells: 1x1 convolutions and a 5x5 depthwise kernel's gradient are quicker so.
+        # Faster on CPUs (measured on whole cells): 1x1 convolutions, and the gradient of a 5x5 depthwise one.
         x = x.contiguous(memory_format=torch.channels_last)
         h = F.silu(self.bn2(self.expand(self.bn1(x))))
         h = self._enlarged(h)
@@ -118,9 +120,9 @@ class DecoderCell(nn.Module):
 
 
 def through(cells: Iterable[nn.Module], h: Tensor, recompute: bool) -> Tensor:
-    """``h`` through the cells in turn: the one place where cells are called.
+    """Apply the cells to ``h`` in turn.
 
-    :param recompute: keep what goes between the cells only, and compute what is inside again for the gradient
+    :param recompute: whether to keep only the activations between cells, and recompute the others
     """
     for cell in cells:
         h = recomputed(recompute, cell, h)

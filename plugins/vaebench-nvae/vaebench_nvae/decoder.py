@@ -1,4 +1,4 @@
-"""From NVAE's finest state to the image."""
+"""The decoder of NVAE: from the finest state to the image."""
 
 from typing import Annotated, ClassVar
 
@@ -24,10 +24,10 @@ class Head(Regularised):
 
 
 class Nvae(Regularised, Decoder):
-    """The finest latent features through residual cells, doubled until they cover the image, then cropped.
+    """Residual cells that double the finest latent features until they cover the image, then a crop.
 
-    Channels halve at each doubling, not below ``width``. What exceeds the image is cut off at the edges, half
-    on either side: from 8x8, MNIST's 28x28 is the inner part of 32x32.
+    Channels halve at each doubling, but not below ``width``. The crop removes half of the excess on either
+    side: from 8x8 latents, MNIST's 28x28 image is the inner part of 32x32.
     """
 
     suggests: ClassVar[dict[str, str]] = {"enc": "nvae", "latent": "nvae"}
@@ -38,11 +38,17 @@ class Nvae(Regularised, Decoder):
         levels: tuple[Level, ...],
         image: ImageShape,
         *,
-        width: Annotated[int, Meta(ge=1, description="least channels of a map")] = 16,
-        cells: Annotated[int, Meta(ge=1, description="cells at each size, the first one enlarges")] = 1,
-        expand: Annotated[int, Meta(ge=1, description="factor of a cell's inner channels")] = 6,
+        width: Annotated[int, Meta(ge=1, description="smallest number of channels of a map")] = 16,
+        cells: Annotated[
+            int, Meta(ge=1, description="number of cells at each size; the first one enlarges")
+        ] = 1,
+        expand: Annotated[int, Meta(ge=1, description="factor on a cell's inner channels")] = 6,
         regularisation: Annotated[
-            float, Meta(ge=0, description="λ of Σσ(W) and of Σmax|γ| of batch normalisation; 0 is off")
+            float,
+            Meta(
+                ge=0,
+                description="weight λ of the penalties Σσ(W) and Σmax|γ| of batch normalisation; 0 is off",
+            ),
         ] = 1e-2,
     ) -> None:
         super().__init__()

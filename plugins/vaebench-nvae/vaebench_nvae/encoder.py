@@ -15,25 +15,27 @@ from vaebench_nvae.regularise import Regularised
 
 
 def _counts(groups: str) -> list[int]:
-    """``10,5`` -> [10, 5]; UsageError where a piece is no number of groups."""
+    """Parse ``10,5`` into [10, 5].
+
+    :raises UsageError: where a piece is not a number of groups
+    """
     pieces = groups.replace(" ", "").split(",")
     for piece in pieces:
         if not re.fullmatch(r"[1-9]\d{0,2}", piece):
             raise UsageError(
-                f"groups: {piece!r} is no number of groups; numbers from 1 to 999 are expected, one for each "
+                f"groups: {piece!r} is not a number of groups; expected numbers from 1 to 999, one for each "
                 "scale, fine to coarse, as in 10,5"
             )
     return [int(piece) for piece in pieces]
 
 
 class Nvae(Regularised, Encoder):
-    """Residual cells at sizes that halve, one map per group of latents (Vahdat & Kautz 2020, sec. 3.1).
+    """Residual cells at halving sizes, with one map per group of latents (Vahdat & Kautz 2020, sec. 3.1).
 
-    ``groups`` lists how many maps there are at each scale, fine to coarse, as in ``10,5``: the latent layer
-    makes one group of each. Images are padded at their edges, by repeating them, to a multiple of the total
-    reduction, half of it on either side (28 to 32 for MNIST); ``dec=nvae`` crops the same way, so that the
-    likelihood scores the inner pixels only. Channels double at each halving; a map of one pixel is not
-    halved.
+    ``groups`` lists the number of maps at each scale, fine to coarse, as in ``10,5``; ``latent=nvae`` makes
+    one group of each map. Images are padded to a multiple of the total reduction by repeating their edges,
+    half on either side (28 to 32 for MNIST). ``dec=nvae`` crops the same way, so that the likelihood scores
+    the image's own pixels only. Channels double at each halving; a map of one pixel is not halved.
     """
 
     offers: ClassVar[Tags] = frozenset({"pyramid"})
@@ -46,20 +48,29 @@ class Nvae(Regularised, Encoder):
         image: ImageShape,
         *,
         groups: Annotated[
-            str, Meta(description="groups of latents at each scale, fine to coarse, as in 10,5")
+            str, Meta(description="number of groups of latents at each scale, fine to coarse, as in 10,5")
         ] = "2,1",
         width: Annotated[
-            int, Meta(ge=1, description="channels at the image's size, doubled as it halves")
+            int, Meta(ge=1, description="number of channels at the image's size; doubled at each halving")
         ] = 16,
         halvings: Annotated[
-            int, Meta(ge=0, le=6, description="halvings between the image and the finest scale")
+            int, Meta(ge=0, le=6, description="number of halvings between the image and the finest scale")
         ] = 2,
         halving_cells: Annotated[
-            int, Meta(ge=1, description="cells before the finest scale at each halving, the last one halves")
+            int,
+            Meta(
+                ge=1, description="number of cells per halving before the finest scale; the last one halves"
+            ),
         ] = 1,
-        cells: Annotated[int, Meta(ge=1, description="cells between one group's map and the next")] = 1,
+        cells: Annotated[
+            int, Meta(ge=1, description="number of cells between one group's map and the next")
+        ] = 1,
         regularisation: Annotated[
-            float, Meta(ge=0, description="λ of Σσ(W) and of Σmax|γ| of batch normalisation; 0 is off")
+            float,
+            Meta(
+                ge=0,
+                description="weight λ of the penalties Σσ(W) and Σmax|γ| of batch normalisation; 0 is off",
+            ),
         ] = 1e-2,
     ) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The top-down groups of NVAE."""
+"""The latent layer of NVAE: top-down groups."""
 
 from itertools import pairwise
 from typing import Annotated, ClassVar
@@ -16,7 +16,7 @@ from vaebench_nvae.regularise import Regularised
 
 
 class Root(nn.Module):
-    """The coarsest group: q from the encoder's last map alone, p = N(0, 1.01²) unless a prior rules it."""
+    """The coarsest group: q from the encoder's last map alone; its own p is N(0, 1.01²)."""
 
     def __init__(self, level: Level, z_channels: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Root(nn.Module):
 
 
 class Conditional(nn.Module):
-    """A group below the root: cells, p from the state, q relative to p from state and features."""
+    """A group below the root: cells, p from the state, and q relative to p from state and features."""
 
     def __init__(
         self, coarser: Level, level: Level, features: int, z_channels: int, cells: int, expand: int
@@ -55,26 +55,27 @@ class Conditional(nn.Module):
         self.combine = conv(channels + z_channels, channels, 1)
 
     def advance(self, state: Tensor, recompute: bool) -> Tensor:
-        """The state that this group starts from."""
+        """Compute the state of this group from the previous one."""
         return through(self.cells, state, recompute)
 
     def prior(self, state: Tensor) -> Tensor:
-        """Raw moments of p(z_g | z_<g), (B, 2·C, H, W)."""
+        """Compute raw moments of p(z_g | z_<g), (B, 2·C, H, W)."""
         return self.prior_moments(state)
 
     def posterior(self, state: Tensor, raw_prior: Tensor, features: Tensor) -> Distribution:
-        """q(z_g | z_<g, x): the one place where a posterior is made, so that flows can follow it."""
+        """Compute q(z_g | z_<g, x)."""
         return residual(raw_prior, self.moments(features + self.meet(state)))
 
 
 class Nvae(Regularised, Latent):
     """Groups of normal latents from coarse to fine, one for each map of the encoder.
 
-    A learned constant is the first state. Per group: residual cells (the first enlarges where the size
-    grows); p(z_g|z_<g) = N(μp, σp²) from the state; q(z_g|z_<g, x) = N(μp + Δμ, (σp·Δσ)²) from encoder map +
-    1x1(state), clamped as ``vaebench_nvae.normals`` says; then state ← 1x1(state, z). The rate is
-    Σ_g KL(q_g‖p_g). The composed prior rules the root, where q depends on the image alone; ``prior=normal``
-    makes it N(0, I); the layer's own, for ``prior=own``, is the published N(0, 1.01²).
+    The first state is a learned constant. In each group, residual cells come first, and the first cell
+    enlarges where the size grows; then p(z_g|z_<g) = N(μp, σp²) is computed from the state, and
+    q(z_g|z_<g, x) = N(μp + Δμ, (σp·Δσ)²) from encoder map + 1x1(state), clamped as in
+    ``vaebench_nvae.normals``; then state ← 1x1(state, z). The rate is Σ_g KL(q_g‖p_g). The composed prior
+    gives p of the root, where q depends on the image only: N(0, I) with ``prior=normal``, the published
+    N(0, 1.01²) with ``prior=own``.
     """
 
     offers: ClassVar[Tags] = frozenset({"real", "density", "own-root"})
@@ -86,11 +87,17 @@ class Nvae(Regularised, Latent):
         levels: tuple[Level, ...],
         image: ImageShape,
         *,
-        z_channels: Annotated[int, Meta(ge=1, description="latent channels of each group")] = 20,
-        cells: Annotated[int, Meta(ge=1, description="residual cells from one group to the next")] = 1,
-        expand: Annotated[int, Meta(ge=1, description="factor of a cell's inner channels")] = 6,
+        z_channels: Annotated[int, Meta(ge=1, description="number of latent channels of each group")] = 20,
+        cells: Annotated[
+            int, Meta(ge=1, description="number of residual cells from one group to the next")
+        ] = 1,
+        expand: Annotated[int, Meta(ge=1, description="factor on a cell's inner channels")] = 6,
         regularisation: Annotated[
-            float, Meta(ge=0, description="λ of Σσ(W) and of Σmax|γ| of batch normalisation; 0 is off")
+            float,
+            Meta(
+                ge=0,
+                description="weight λ of the penalties Σσ(W) and Σmax|γ| of batch normalisation; 0 is off",
+            ),
         ] = 1e-2,
     ) -> None:
         super().__init__()

@@ -13,10 +13,10 @@ ITERATIONS = 4
 
 
 def _matrices(convs: list[nn.Conv2d]) -> Tensor:
-    """(n, outputs, inputs·k·k): the weights of equal shape that the convolutions apply."""
+    """Stack the weights of convolutions of one shape as (n, outputs, inputs·k·k)."""
     if not hasattr(convs[0], "parametrizations"):
         return torch.stack([c.weight for c in convs]).flatten(2)
-    # The same as each c.weight, g·V/‖V‖, in a few operations for all of them.
+    # Equal to every c.weight, g·V/‖V‖, but in a few operations for all.
     gains, directions = (
         torch.stack([c.get_parameter(f"parametrizations.weight.{name}") for c in convs]).flatten(2)
         for name in ("original0", "original1")
@@ -25,11 +25,11 @@ def _matrices(convs: list[nn.Conv2d]) -> Tensor:
 
 
 class SpectralNorms(nn.Module):
-    """σ(W), the largest singular value, of every convolution in a module, W being (outputs, inputs·k·k).
+    """The largest singular value σ(W) of every convolution in a module, with W as (outputs, inputs·k·k).
 
-    By power iteration (Yoshida & Miyato 2017; Miyato et al. 2018), for all convolutions of a shape at once.
-    The vectors are buffers, so that a resumed run goes on with the same ones; 40 iterations are made when
-    built and 4 by each ``update``. Reading the norms changes nothing.
+    It is computed by power iteration (Yoshida & Miyato 2017; Miyato et al. 2018) for all convolutions of a
+    shape at once: 40 iterations in the constructor and 4 in each ``update``. The vectors are buffers, so that
+    a resumed run continues with them. Calling the module changes nothing.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -38,7 +38,7 @@ class SpectralNorms(nn.Module):
         for m in module.modules():
             if isinstance(m, nn.Conv2d):
                 alike[hasattr(m, "parametrizations"), m.weight.flatten(1).shape].append(m)
-        # A plain list: the convolutions stay the module's own, not this one's.
+        # A plain list, so that the convolutions do not become submodules of this module.
         self._alike = list(alike.values())
         for i, convs in enumerate(self._alike):
             w = torch.stack([c.weight.detach().flatten(1) for c in convs])
@@ -51,7 +51,7 @@ class SpectralNorms(nn.Module):
 
     @torch.no_grad()
     def update(self, iterations: int = ITERATIONS) -> None:
-        """Bring the vectors nearer to the first singular vectors: v ← Wᵀu, u ← Wv, normalised."""
+        """Iterate v ← Wᵀu, u ← Wv, normalised, towards the first singular vectors."""
         for i, convs in enumerate(self._alike):
             w = _matrices(convs)
             left, right = self._vectors(i)
@@ -63,18 +63,18 @@ class SpectralNorms(nn.Module):
             right.copy_(F.normalize(v, dim=1)[:, :, 0])
 
     def forward(self) -> Tensor:
-        """Σ σ(W), a scalar: σ = uᵀWv with u and v held constant, so that ∂σ/∂W = uvᵀ."""
+        """Compute the scalar Σ σ(W), where σ = uᵀWv with constant u and v, so that ∂σ/∂W = uvᵀ."""
         total = torch.zeros(())
         for i, convs in enumerate(self._alike):
             left, right = self._vectors(i)
             w = _matrices(convs)
-            # u and v change in place after the step; what the gradient needs of them is kept apart.
+            # u and v change in place after the step, so the gradient needs copies.
             total = total.to(w) + (left.clone()[:, :, None] * (w @ right.clone()[:, :, None])).sum()
         return total
 
 
 def scale_norm(module: nn.Module) -> Tensor:
-    """Σ max|γ| over the batch normalisations of a module, a scalar; 0 where it has none."""
+    """Compute the scalar Σ max|γ| over the batch normalisations of a module; 0 without any."""
     by_size: defaultdict[int, list[Tensor]] = defaultdict(list)
     for m in module.modules():
         if isinstance(m, nn.BatchNorm2d):
@@ -83,18 +83,18 @@ def scale_norm(module: nn.Module) -> Tensor:
 
 
 class Regularised(Part):
-    """A part that keeps its Lipschitz constants down: λ·Σσ(W) + λ·Σ max|γ_BN| (sec. 3.2, eq. 5)."""
+    """A component with the penalty λ·Σσ(W) + λ·Σ max|γ_BN| on its Lipschitz constants (sec. 3.2, eq. 5)."""
 
     regularisation: float
     norms: SpectralNorms | None
 
     def regularise(self, regularisation: float) -> None:
-        """Call at the end of the constructor, when all weights are there; λ = 0 is off."""
+        """Set up the penalty; call this at the end of the constructor, after all weights. λ = 0 is off."""
         self.regularisation = regularisation
         self.norms = SpectralNorms(self) if regularisation else None
 
     def penalties(self, progress: Progress) -> dict[str, Tensor]:
-        """λ·Σσ(W) and λ·Σ max|γ|, in float32 at least."""
+        """Compute λ·Σσ(W) and λ·Σ max|γ|, in float32 or float64."""
         if self.norms is None:
             return {}
         with torch.autocast(next(self.parameters()).device.type, enabled=False):
@@ -104,6 +104,6 @@ class Regularised(Part):
             }
 
     def after_step(self) -> None:
-        """In training, follow the weights, which have changed."""
+        """In training, update the singular vectors for the changed weights."""
         if self.norms is not None and self.training:
             self.norms.update()

@@ -1,4 +1,4 @@
-"""The laws of each kind, as plain tuples: what ``vaebench check`` and ``laws_for`` ask."""
+"""The laws of each kind, as plain tuples; ``vaebench check`` and ``laws_for`` check them."""
 
 from vaebench.evaluation import fid, likelihood
 from vaebench.maths import gaussian
@@ -13,23 +13,27 @@ from vaebench.testing.laws.gradients import GRADIENTS
 from vaebench.testing.laws.latents import LATENTS
 from vaebench.testing.laws.likelihoods import LIKELIHOODS
 from vaebench.testing.laws.metrics import METRICS
+from vaebench.testing.laws.normalisation import NORMALISATION
 from vaebench.testing.laws.objectives import OBJECTIVES
 from vaebench.testing.laws.parameters import PARAMETERS
 from vaebench.testing.laws.priors import PRIORS
 from vaebench.testing.laws.quantisation import QUANTISATION
+from vaebench.testing.laws.rates import RATES
 from vaebench.testing.laws.reading import READING
+from vaebench.testing.laws.sampling import SAMPLING
+from vaebench.testing.laws.slopes import SLOPES
 from vaebench.testing.laws.temperature import TEMPERATURE
 from vaebench.testing.subject import Function
 
 PARTS: dict[str, tuple[Law, ...]] = {
     "encoder": (*EVERY, *GRADIENTS, *PARAMETERS, *ENCODERS),
-    "latent": (*EVERY, *GRADIENTS, *PARAMETERS, *LATENTS, *READING, *QUANTISATION),
-    "prior": (*EVERY, *GRADIENTS, *PARAMETERS, *PRIORS, *TEMPERATURE),
+    "latent": (*EVERY, *GRADIENTS, *PARAMETERS, *LATENTS, *RATES, *READING, *QUANTISATION),
+    "prior": (*EVERY, *GRADIENTS, *PARAMETERS, *NORMALISATION, *PRIORS, *TEMPERATURE),
     "decoder": (*EVERY, *GRADIENTS, *PARAMETERS, *DECODERS, *AUTOREGRESSION),
-    "likelihood": (*EVERY, *GRADIENTS, *PARAMETERS, *LIKELIHOODS),
-    "objective": (*EVERY, *GRADIENTS, *PARAMETERS, *OBJECTIVES),
+    "likelihood": (*EVERY, *GRADIENTS, *PARAMETERS, *LIKELIHOODS, *SAMPLING),
+    "objective": (*EVERY, *GRADIENTS, *PARAMETERS, *OBJECTIVES, *SLOPES),
 }
-"""The laws of each kind of part."""
+"""Kind of component -> its laws."""
 
 LAWS: dict[str, tuple[Law, ...]] = {
     **PARTS,
@@ -40,11 +44,11 @@ LAWS: dict[str, tuple[Law, ...]] = {
     "metric": METRICS,
 }
 
-HOUSE = (
+BUILT_IN_FUNCTIONS = (
     Function("kl", "normal", function=gaussian.kl),
     Function("kl-standard", "normal", function=gaussian.kl_standard),
     Function("density", "normal", function=gaussian.log_density),
     Function("estimator", "bounds", function=likelihood.bounds),
     Function("metric", "fid", function=fid.score),
 )
-"""The house's own formulas, estimators and metrics, each under the laws of its kind."""
+"""vaebench's own formulas, estimators and metrics; each is checked under the laws of its kind."""

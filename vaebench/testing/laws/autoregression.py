@@ -1,4 +1,4 @@
-"""Laws of decoders that offer ``autoregressive``: pixels in raster order, colours in order within a pixel."""
+"""Laws of autoregressive decoders: pixels in raster order, colours in order within a pixel."""
 
 from typing import Any
 
@@ -18,6 +18,7 @@ BATCH = 4
 
 
 def cases(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
+    """Examples with sides up to 4 pixels."""
     assert isinstance(subject, PartSubject)
     return with_likelihood(subject, strategies.images(subject, smallest=1, largest=4))
 
@@ -32,33 +33,34 @@ def wide(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def parameters_of(model: Vae, features: tuple[Tensor, ...], x: Tensor) -> Tensor:
-    """(B, channels, H, W) with whatever a layer draws in train mode held the same."""
+    """Compute the likelihood's parameters (B, channels, H, W); random layers repeat their draws."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         return model.output.parameters_of(model.decoder(spread(features, len(x)), x))
 
 
-def moved(model: Vae, features: tuple[Tensor, ...], x: Tensor, place: tuple[int, int, int]) -> Tensor:
-    """(channels, H, W): which parameters differ, in any image, after the value at (c, i, j) changed."""
+def dependent(model: Vae, features: tuple[Tensor, ...], x: Tensor, place: tuple[int, int, int]) -> Tensor:
+    """Mark the parameters (channels, H, W) that change, in any image, with the value at place (c, i, j)."""
     c, i, j = place
-    found = torch.zeros(model.output.likelihood.channels, *x.shape[2:], dtype=torch.bool)
+    changed = torch.zeros(model.output.likelihood.channels, *x.shape[2:], dtype=torch.bool)
     before = parameters_of(model, features, x)
     for by in {1, max(1, model.image.levels // 2)}:
         other = x.clone()
         other[:, c, i, j] = (other[:, c, i, j] + by) % model.image.levels
         after = parameters_of(model, features, other)
         change = torch.where(after == before, 0.0, (after - before).abs().nan_to_num(torch.inf))
-        found |= (change > ROUNDING * (1 + before.abs())).any(0)
-    return found
+        changed |= (change > ROUNDING * (1 + before.abs())).any(0)
+    return changed
 
 
 ROUNDING = 1e-12
-"""A relative change of a parameter, in float64, that is no dependence."""
+"""The relative change of a parameter, in float64, up to which it does not count as dependent."""
 
 
 def sees_only_what_is_before(
     subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int, mode: str = "eval"
 ) -> None:
+    """Change each pixel value in turn and compare the parameters at and before it."""
     model, features = composed(subject, image, parameters, seed, lik)
     model.train(mode == "train")
     x = random_images(image, BATCH, seed).long()
@@ -67,23 +69,23 @@ def sees_only_what_is_before(
     for c in range(image.channels):
         for i in range(image.height):
             for j in range(image.width):
-                found = moved(model, features, x, (c, i, j))
-                wrong = found.any(0) & (order < order[i, j])
+                changed = dependent(model, features, x, (c, i, j))
+                wrong = changed.any(0) & (order < order[i, j])
                 if wrong.any():
                     a, b = wrong.nonzero()[0].tolist()
                     raise LawBroken(
-                        f"in {mode} mode the parameters of pixel ({a}, {b}) see the later pixel ({i}, {j})",
-                        f"a parameter that moves by more than {ROUNDING}",
-                        "no change at and before the pixel that was changed",
+                        f"in {mode} mode pixel ({a}, {b}) depends on the later pixel ({i}, {j})",
+                        f"a parameter that changes by more than {ROUNDING}",
+                        "no change at the changed pixel or before it",
                     )
-                blocks = found[:, i, j].unflatten(0, (image.channels if by_colour else 1, -1)).any(1)
+                blocks = changed[:, i, j].unflatten(0, (image.channels if by_colour else 1, -1)).any(1)
                 seen = [b for b, yes in enumerate(blocks.tolist()) if yes and b <= c]
                 what = f"colours {seen} of" if by_colour else "the parameters of"
                 hold(
                     not seen,
-                    f"in {mode} mode {what} pixel ({i}, {j}) see colour {c} of that pixel",
-                    f"a parameter that moves by more than {ROUNDING}",
-                    "no change at the value that was changed, nor before it",
+                    f"in {mode} mode {what} pixel ({i}, {j}) depend on colour {c} of that pixel",
+                    f"a parameter that changes by more than {ROUNDING}",
+                    "no change at the changed value or before it",
                 )
 
 
@@ -92,8 +94,10 @@ def _in_train_mode(subject: PartSubject, **example: Any) -> None:
 
 
 def has_no_blind_spot(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
-    """What the middle pixel of the last row sees has no hole, and no row above reaches further right than
-    the row just above it (the blind spot of masked convolutions: van den Oord et al. 2016, fig. 1).
+    """Check what the middle pixel of the last row depends on.
+
+    It has no hole, and no row reaches further right than the row just above the pixel (the blind spot of
+    masked convolutions: van den Oord et al. 2016, fig. 1).
     """
     model, features = composed(subject, image, parameters, seed, lik)
     x = random_images(image, 2 * BATCH, seed).long()
@@ -103,16 +107,18 @@ def has_no_blind_spot(subject: PartSubject, image: ImageShape, lik: str, paramet
         sees[i - row] = [
             j - column
             for j in range(image.width)
-            if any(moved(model, features, x, (c, i, j))[:, row, column].any() for c in range(image.channels))
+            if any(
+                dependent(model, features, x, (c, i, j))[:, row, column].any() for c in range(image.channels)
+            )
         ]
-    hold(any(sees.values()), "no pixel sees any pixel before it", "none", "some")
+    hold(any(sees.values()), "no pixel depends on any earlier pixel", "none", "some")
     left = sees[0]
     due = list(range(-len(left), 0))
-    hold(left == due, f"in its own row pixel ({row}, {column}) sees at offsets", left, due or "none")
+    hold(left == due, f"in its own row, pixel ({row}, {column}) depends on the offsets", left, due or "none")
     reached = [a for a in range(-1, -row - 1, -1) if sees[a]]
     hold(
         reached == list(range(-1, -len(reached) - 1, -1)),
-        "rows seen above",
+        "offsets of the rows above that the pixel depends on",
         reached,
         "an unbroken run from -1",
     )
@@ -120,18 +126,19 @@ def has_no_blind_spot(subject: PartSubject, image: ImageShape, lik: str, paramet
         whole = list(range(sees[a][0], sees[a][-1] + 1))
         hold(
             sees[a] == whole and 0 in whole,
-            f"in the row at {a} it sees at offsets",
+            f"in the row at {a}, the pixel depends on the offsets",
             sees[a],
-            "no hole, 0 too",
+            "no gap, and 0 included",
         )
         near, far = sees[-1][-1], sees[a][-1]
         message = (
-            f"a blind spot: right of the pixel, the row at -1 is seen to {near}, the row at {a} to {far}"
+            f"a blind spot: to the right, the row at -1 is seen up to {near}, the row at {a} up to {far}"
         )
         hold(near >= far, message, near, f"{far} or more")
 
 
 def cached_is_plain(subject: PartSubject, image: ImageShape, lik: str, parameters: dict, seed: int) -> None:
+    """Compare ``Decoder.sample`` with one forward pass per pixel from the same noise."""
     model, features = composed(subject, image, parameters, seed, lik)
     three = spread(features, 3)
     likelihood = model.output.likelihood
@@ -144,13 +151,13 @@ def cached_is_plain(subject: PartSubject, image: ImageShape, lik: str, parameter
                 for c in range(rounds):
                     params = parameters_of(model, features, x)[:, :, i : i + 1, j : j + 1]
                     x[:, c:, i, j] = likelihood.sample(params, noise)[:, c:, 0, 0]
-        found = model.decoder.sample(three, model.output, rows(3, seed=seed))
-    where = (found != x).nonzero().tolist()
+        fast = model.decoder.sample(three, model.output, rows(3, seed=seed))
+    where = (fast != x).nonzero().tolist()
     hold(
         not where,
-        f"samples differ from the plain way's, pixel by pixel from the same noise, first at (b, c, i, j) "
+        f"samples differ from those of one forward pass per pixel with the same noise, first at (b, c, i, j) "
         f"{where[:1]}",
-        found.flatten(),
+        fast.flatten(),
         x.flatten(),
     )
 
@@ -161,8 +168,8 @@ def _not_autoregressive(subject: Subject) -> str | None:
 
 AUTOREGRESSION = (
     Law(
-        "sees only what is before",
-        "In eval mode no parameter moves with its own value or a later one, but for rounding.",
+        "each pixel sees only earlier pixels",
+        "In eval mode no parameter depends on its own pixel value or a later one, up to rounding.",
         CONTRACT,
         sees_only_what_is_before,
         cases,
@@ -170,8 +177,8 @@ AUTOREGRESSION = (
         unless=_not_autoregressive,
     ),
     Law(
-        "sees only what is before, in training",
-        "The same in train mode, where batch normalisation mixes all pixels.",
+        "each pixel sees only earlier pixels, in training",
+        "In train mode, where batch normalisation would mix all pixels, the same holds.",
         CONTRACT,
         _in_train_mode,
         cases,
@@ -180,7 +187,7 @@ AUTOREGRESSION = (
     ),
     Law(
         "no blind spot",
-        "What a pixel sees of the pixels before it has no hole and no blind corner.",
+        "The earlier pixels that a pixel depends on have no gap and no blind corner.",
         "van den Oord et al. 2016 (Conditional PixelCNN), sec. 2.2 and fig. 1",
         has_no_blind_spot,
         wide,
@@ -188,8 +195,8 @@ AUTOREGRESSION = (
         unless=_not_autoregressive,
     ),
     Law(
-        "sampling is the plain way's",
-        "sample draws, in float64, what one forward pass per pixel draws from the same noise.",
+        "fast sampling equals plain sampling",
+        "In float64, sample() draws the same image as one forward pass per pixel with the same noise.",
         "vaebench/contracts.py, Decoder.sample; Ramachandran et al. 2017",
         cached_is_plain,
         cases,

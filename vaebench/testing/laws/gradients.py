@@ -1,4 +1,4 @@
-"""Laws of a step of training in any component: its gradients, and the same with recomputation."""
+"""Laws of a training step in any component: its gradients, without and with recomputation."""
 
 import torch
 from torch import Tensor
@@ -12,11 +12,11 @@ from vaebench.testing.strategies import models
 from vaebench.testing.subject import PartSubject, Subject, random_images
 
 SEEDS = 6
-"""Seeds from which a part is built before a parameter counts as one that no gradient reaches."""
+"""How many seeds are tried before a parameter counts as one that no gradient reaches."""
 
 
 def gradient_reaches(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
-    """A gradient that is zero is asked for again from other seeds: a ReLU may start dead by chance."""
+    """Try other seeds where a gradient is zero: a ReLU may start dead by chance."""
     left: set[str] | None = None
     for other in range(seed, seed + SEEDS):
         model = subject.model(image, parameters, other)
@@ -28,12 +28,15 @@ def gradient_reaches(subject: PartSubject, image: ImageShape, parameters: dict, 
         not left,
         f"the gradient of {', '.join(sorted(left or ()))} is zero in 4 steps from each of {SEEDS} seeds",
         0.0,
-        "more than 0 from some seed, or a reason in the class's untrained",
+        "more than 0 from some seed, or a reason in the class attribute untrained",
     )
 
 
 def _unmoved(subject: PartSubject, model: Vae, largest: dict[str, Tensor]) -> set[str]:
-    """Parameters whose gradient was zero; LawBroken for one that has none or an infinite one."""
+    """List the parameters whose gradient is zero.
+
+    :raises LawBroken: for a parameter without a gradient, or with one that is not finite
+    """
     part = subject.part(model)
     names = {id(p): name for name, p in model.named_parameters()}
     zero = set()
@@ -50,7 +53,7 @@ def _unmoved(subject: PartSubject, model: Vae, largest: dict[str, Tensor]) -> se
 
 
 def recompute_changes_nothing(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
-    """Loss, gradients and what the step leaves behind, with few activations kept and with all."""
+    """Compare loss, gradients and the state after a step, with activations recomputed and with all kept."""
     x, results = random_images(image, 4, seed), []
     for recompute in (False, True):
         model = subject.model(image, parameters, seed).train()
@@ -64,20 +67,22 @@ def recompute_changes_nothing(subject: PartSubject, image: ImageShape, parameter
         grads = {f"gradient of {n}": p.grad for n, p in model.named_parameters() if p.grad is not None}
         results.append({"loss": loss, **grads, **state})
     plain, again = results
-    hold(plain.keys() == again.keys(), "parameters with a gradient, with recompute", len(again), len(plain))
+    hold(
+        plain.keys() == again.keys(), "the number of compared values, with recompute", len(again), len(plain)
+    )
     for name, value in plain.items():
         close(again[name].nan_to_num(), value.nan_to_num(), f"the {name} with recompute, against without")
 
 
 def _keeps_no_map(subject: Subject) -> str | None:
     kept = subject.kind in ("encoder", "latent", "prior", "decoder")
-    return None if kept else f"no {subject.kind} has activations to keep"
+    return None if kept else f"a {subject.kind} keeps no activations"
 
 
 GRADIENTS = (
     Law(
         "gradient reaches every parameter",
-        "Each parameter has a gradient within four steps from some seed, or ``untrained`` says why not.",
+        "Each parameter has a nonzero gradient within four steps from some seed, or untrained says why not.",
         "vaebench/contracts.py, Part.untrained",
         gradient_reaches,
         lambda subject: models(subject, 4, 7),
@@ -85,7 +90,7 @@ GRADIENTS = (
     ),
     Law(
         "recompute changes nothing",
-        "Computing activations again for the gradient leaves loss, gradients and statistics the same.",
+        "With activations recomputed, the loss, its gradients and running statistics stay the same.",
         "vaebench/contracts.py, Part.recompute",
         recompute_changes_nothing,
         models,

@@ -1,4 +1,4 @@
-"""The law that every parameter acts: for some of its values something differs that can be seen."""
+"""The law that every parameter has an effect: some of its values give models that differ."""
 
 import hashlib
 import itertools
@@ -20,14 +20,15 @@ from vaebench.testing.subject import PartSubject, Subject, random_images, rows
 from vaebench.testing.values import excuses, extremes, small
 
 CONTEXTS = 10
-"""Images and values of the other parameters in which one is tried before it counts as one without effect."""
+"""How many images and values of the other parameters are tried before one counts as without effect."""
 SIDES = ((8, 8), (4, 4), (5, 7), (1, 1))
 PROMISED = ("levels", "groups", "out", "width", "channels", "samples", "classes")
-"""Attributes of parts that the contracts name."""
+"""Attributes that the contracts name."""
 
 
 def parameters_act(subject: PartSubject) -> None:
-    for name, values in told(subject).items():
+    """Compare models with different values of each parameter."""
+    for name, values in testable(subject).items():
         left = _pairs(subject, name, values)
         seen: set[str] = set()
         for image, others in _contexts(subject, name):
@@ -35,26 +36,26 @@ def parameters_act(subject: PartSubject) -> None:
             if not left:
                 break
         if not seen:
-            raise NotTriedError(f"every value of {name} that was tried is refused")
+            raise NotTriedError(f"every tried value of {name} is refused")
         if left:
-            one, other = left[0]
+            first, second = left[0]
             raise LawBroken(
-                f"parameter {name} changes nothing: {name}={one} and {name}={other} give the same structure, "
-                f"weights, losses, penalties, scores and samples in each of {CONTEXTS} models",
+                f"parameter {name} has no effect: {name}={first} and {name}={second} give the same "
+                f"structure, weights, losses, penalties, scores and samples in each of {CONTEXTS} models",
                 "no difference",
-                "some difference, or Meta(extra={'unseen': 'why'}) in its annotation",
+                "a difference, or a reason as Meta(extra={'unseen': '...'}) in its annotation",
             )
 
 
-def told(subject: Subject) -> dict[str, tuple[Any, ...]]:
-    """Parameter -> its values to try, of those that have two or more and no excuse."""
+def testable(subject: Subject) -> dict[str, tuple[Any, ...]]:
+    """Map parameters to their values, where there are two or more and no reason to skip the law."""
     excused = excuses(subject.target)
     values = extremes(subject.target)
     return {name: some for name, some in values.items() if len(some) > 1 and name not in excused}
 
 
 def _pairs(subject: PartSubject, name: str, values: tuple[Any, ...]) -> list[tuple[Any, Any]]:
-    """Which pairs have to differ: all choices of a word or a switch; of other values, any two."""
+    """The pairs of values to compare: all choices of a Literal or bool; else the first and last value."""
     annotation = parameters_of(subject.target)[name].type
     inner = get_args(annotation)[0] if get_origin(annotation) is not None else annotation
     choices = all(isinstance(v, bool | str) for v in values) and inner is not str
@@ -62,7 +63,7 @@ def _pairs(subject: PartSubject, name: str, values: tuple[Any, ...]) -> list[tup
 
 
 def _contexts(subject: PartSubject, name: str) -> Iterator[tuple[ImageShape, dict[str, Any]]]:
-    """The small defaults first, then others at random, always the same ones."""
+    """Image shapes with the other parameters: small defaults first, then random values, always the same."""
     chance = random.Random(name)
     others = {n: some for n, some in extremes(subject.target).items() if n != name}
     kinds = subject.kinds_of_image
@@ -80,7 +81,7 @@ def _alike(
     pairs: list[tuple[Any, Any]],
     seen: set[str],
 ) -> list[tuple[Any, Any]]:
-    """The pairs of values that still look the same; two that are no choices may be replaced by any values."""
+    """The pairs of values that do not differ; where values are not choices, any two may differ instead."""
     choices = len(pairs) > 1 or isinstance(pairs[0][0], bool)
     values = dict.fromkeys(v for pair in pairs for v in pair)
     if not choices:
@@ -102,7 +103,7 @@ def _alike(
 
 
 def _structure(subject: PartSubject, image: ImageShape, parameters: dict[str, Any]) -> str:
-    """Its promised attributes, and names and values of the weights that the model starts with."""
+    """A digest of the promised attributes and of the names and values of the model's initial weights."""
     model = subject.model(image, parameters)
     part = subject.part(model)
     words = [repr(getattr(part, a, None)) for a in PROMISED]
@@ -110,11 +111,11 @@ def _structure(subject: PartSubject, image: ImageShape, parameters: dict[str, An
 
 
 def _behaviour(subject: PartSubject, image: ImageShape, parameters: dict[str, Any]) -> str:
-    """What the model computes before and after two steps of training, and the part alone at extremes."""
+    """A digest of what the model computes before and after two training steps; extreme inputs too."""
     model = subject.model(image, parameters)
-    things: list[Any] = [*_shows(model, image)]
+    things: list[Any] = [*_outputs(model, image)]
     train(model, image, 2, 0)
-    things += [*model.state_dict().values(), *_shows(model, image)]
+    things += [*model.state_dict().values(), *_outputs(model, image)]
     if subject.kind == "likelihood":
         things += _of_likelihood(subject, image, parameters)
     if subject.kind == "objective":
@@ -122,7 +123,7 @@ def _behaviour(subject: PartSubject, image: ImageShape, parameters: dict[str, An
     return _digest(things)
 
 
-def _shows(model: Vae, image: ImageShape) -> Iterator[Tensor]:
+def _outputs(model: Vae, image: ImageShape) -> Iterator[Tensor]:
     x = random_images(image, 3, 0)
     model.train()
     torch.manual_seed(0)
@@ -166,13 +167,13 @@ def _digest(things: Iterable[Any]) -> str:
 
 
 def _has_none(subject: Subject) -> str | None:
-    return None if told(subject) else "it has no parameter of which two values are known"
+    return None if testable(subject) else "it has no parameter with two values to compare"
 
 
 PARAMETERS = (
     Law(
-        "every parameter acts",
-        "Of each parameter some values, and of a word or a switch all, differ in what they build or compute.",
+        "every parameter has an effect",
+        "Values of each parameter, and all choices of a Literal or bool, change what is built or computed.",
         "vaebench/parameters.py; vaebench/testing/values.py, excuses",
         parameters_act,
         unless=_has_none,

@@ -1,4 +1,4 @@
-"""Laws of latent layers that offer ``codes``: what vector quantisation promises through the contract."""
+"""Laws of latent layers that offer ``codes``: vector quantisation through the contract."""
 
 from typing import Any
 
@@ -17,6 +17,7 @@ from vaebench.testing.subject import PartSubject, Subject, random_images, rows
 
 
 def codes_are_certain(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
+    """Check range, posterior and rate of inferred codes."""
     model = composed(subject, image, parameters, seed)
     walk = inferred(model, image, seed)
     for term in walk.terms:
@@ -24,8 +25,8 @@ def codes_are_certain(subject: PartSubject, image: ImageShape, parameters: dict,
         hold(z.dtype == torch.int64, "the dtype of codes", z.dtype, torch.int64)
         ends = (z.min().item(), z.max().item())
         inside = ends[0] >= 0 and ends[1] < count
-        hold(inside, "the least and the largest code are outside 0 .. codes-1", ends, f"0 .. {count - 1}")
-        close(q.log_prob(z), torch.zeros(len(z)), "log q of the codes inferred (counting measure)")
+        hold(inside, "the smallest and largest code lie outside 0 .. codes-1", ends, f"0 .. {count - 1}")
+        close(q.log_prob(z), torch.zeros(len(z)), "log q of the inferred codes (counting measure)")
         if count > 1:
             close(q.log_prob((z + 1) % count), torch.full((len(z),), -torch.inf), "log q of other codes")
         rate = kl(q, term.p, z)
@@ -34,14 +35,17 @@ def codes_are_certain(subject: PartSubject, image: ImageShape, parameters: dict,
 
 
 def codes_of(group: Group) -> int:
-    """How many codes a group has."""
+    """Return the number of codes of a group.
+
+    :raises LawBroken: where the group states none
+    """
     if group.codes is None:
-        raise LawBroken(f"group {group.name}: its number of codes, where its layer offers codes", None, "K")
+        raise LawBroken(f"group {group.name}: the layer offers codes, but Group.codes is missing", None, "K")
     return group.codes
 
 
 def straight_through(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
-    """What training sees of the quantiser is the code alone in value, and the encoder in gradient."""
+    """In training the features have the codes' value and the encoder's gradient."""
     model = composed(subject, image, parameters, seed).train()
     features = tuple(
         f.detach().requires_grad_() for f in model.encoder(model.normalise(random_images(image, 3, seed)))
@@ -51,29 +55,29 @@ def straight_through(subject: PartSubject, image: ImageShape, parameters: dict, 
     assert isinstance(total, Tensor)
     reached = torch.autograd.grad(total, features, allow_unused=True)
     live = [g for g in reached if g is not None and g.abs().max() > 0]
-    hold(live, "no gradient passes the quantiser from the decoder to the encoder", "none", "straight-through")
+    hold(live, "no gradient passes through the quantiser to the encoder", "none", "straight-through")
     with torch.no_grad():
         plain = model.latent.walk(None, Given([t.z for t in walk.terms]), model.prior, rows(3), 3)
     for a, b in zip(walk.features, plain.features, strict=True):
-        close(a, b, "features in training, against those of the codes", 1e-8, 1e-8)
+        close(a, b, "features in training, against features of the same codes", 1e-8, 1e-8)
 
 
 def asking_changes_no_code(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
-    """In train mode too: what a batch teaches is committed by after_step, after its own look-up."""
+    """In train mode, only after_step commits what a batch changes, after the batch's own look-up."""
     model = subject.model(image, parameters, seed)
     train(model, image, 1, seed)  # a codebook may start from the first batch
     x = random_images(image, 8, seed)
     with torch.no_grad():
         before = code_features(model)
         first = [t.z.clone() for t in model.infer(x, rows(8)).terms]
-        same(code_features(model), before, "a code's features after a look-up with no step differ")
+        same(code_features(model), before, "a code's features differ after a look-up without a step")
         second = [t.z for t in model.infer(x, rows(8)).terms]
     for a, b in zip(first, second, strict=True):
-        same(b, a, "a code of the same images, asked again with no step between, differs")
+        same(b, a, "a code of the same images differs in a second look-up without a step")
 
 
 def gradient_ignores_the_code(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
-    """Straight through, d features / d encoder is the identity: the same whichever code was taken."""
+    """With straight-through gradients d features / d encoder is the identity, for any code."""
     model = composed(subject, image, parameters, seed).train()
     features = tuple(
         f.detach().requires_grad_() for f in model.encoder(model.normalise(random_images(image, 3, seed)))
@@ -83,27 +87,27 @@ def gradient_ignores_the_code(subject: PartSubject, image: ImageShape, parameter
     other = Given([(root.z + 1) % codes_of(root.group), *(t.z for t in first.terms[1:])])
     second = model.latent.walk(features, other, model.prior, rows(3), 3)
     weights = [torch.randn_like(f) for f in first.features]
-    found = []
+    gradients = []
     for walk in (first, second):
         total = sum((f * w).sum() for f, w in zip(walk.features, weights, strict=True))
         assert isinstance(total, Tensor)
-        found.append(torch.autograd.grad(total, features, allow_unused=True))
+        gradients.append(torch.autograd.grad(total, features, allow_unused=True))
     if len(first.terms) > 1:
         return  # the groups below see the other code
-    for a, b in zip(*found, strict=True):
+    for a, b in zip(*gradients, strict=True):
         if a is not None and b is not None:
-            close(b, a, "the encoder's gradient where another code was taken, against the nearest")
+            close(b, a, "the encoder's gradient with another code, against the gradient with the nearest")
 
 
 def the_code_is_the_best(subject: PartSubject, image: ImageShape, parameters: dict, seed: int) -> None:
-    """Another code at any one place commits the encoder at no less cost: what was taken is the nearest."""
+    """No other code at one place has a smaller commitment penalty, so the chosen code is the nearest."""
     model = composed(subject, image, parameters, seed)
     features = model.encoder(model.normalise(random_images(image, 3, seed)))
     first = model.latent.walk(features, Infer(), model.prior, rows(3), 3)
     root = first.terms[0]
     if "commitment" not in root.penalties:
-        return  # nothing to compare codes by
-    taken = root.penalties["commitment"]
+        return  # there is no penalty to compare
+    chosen = root.penalties["commitment"]
     count, size = codes_of(root.group), root.z[0].numel()
     for place in {0, size - 1}:
         for code in range(count):
@@ -111,24 +115,24 @@ def the_code_is_the_best(subject: PartSubject, image: ImageShape, parameters: di
             other[:, place] = code
             given = Given([other.view_as(root.z), *(t.z for t in first.terms[1:])])
             walk = model.latent.walk(features, given, model.prior, rows(3), 3)
-            less = (taken - walk.terms[0].penalties["commitment"]).max().item()
+            excess = (chosen - walk.terms[0].penalties["commitment"]).max().item()
             hold(
-                less <= 1e-9,
-                f"group {root.group.name}: how much less the commitment costs with code {code} at place "
-                f"{place} than with the code that was taken",
-                less,
+                excess <= 1e-9,
+                f"group {root.group.name}: the commitment penalty of the chosen code, minus that of code "
+                f"{code} at place {place}",
+                excess,
                 "0 or less",
             )
 
 
 MOVES = {"commitment": ("encoder", "codebook"), "codebook": ("codebook", "encoder")}
-"""Penalty -> what it moves, and what it must not."""
+"""Penalty -> what it trains, and what it must not change."""
 
 
 def penalties_move_what_they_name(
     subject: PartSubject, image: ImageShape, parameters: dict, seed: int
 ) -> None:
-    """Commitment has its gradient in the encoder's features alone, the codebook's term in the codes alone."""
+    """The commitment trains only the encoder's features, the codebook penalty only the codes."""
     model = composed(subject, image, parameters, seed).train()
     features = tuple(
         f.detach().requires_grad_() for f in model.encoder(model.normalise(random_images(image, 3, seed)))
@@ -144,18 +148,18 @@ def penalties_move_what_they_name(
             reached = {"encoder": _largest(value, features), "codebook": _largest(value, codes)}
             moves, keeps = MOVES[name]
             where = f"group {term.group.name}: the largest gradient of the penalty {name} in the"
-            hold(reached[moves] > 0, f"{where} {moves}, which it moves", reached[moves], "more than 0")
-            hold(reached[keeps] == 0, f"{where} {keeps}, which it leaves", reached[keeps], 0.0)
+            hold(reached[moves] > 0, f"{where} {moves}, which it trains", reached[moves], "more than 0")
+            hold(reached[keeps] == 0, f"{where} {keeps}, which it must not change", reached[keeps], 0.0)
 
 
 def _code_weights(model: Vae) -> tuple[Tensor, ...]:
-    """The trained parameters that the features of given codes depend on."""
+    """The trainable parameters that the features of given codes depend on."""
     weights = tuple(p for p in model.latent.parameters() if p.requires_grad)
     total = code_features(model).square().sum()
     if not weights or not total.requires_grad:
         return ()
-    found = torch.autograd.grad(total, weights, allow_unused=True)
-    return tuple(w for w, gradient in zip(weights, found, strict=True) if gradient is not None)
+    gradients = torch.autograd.grad(total, weights, allow_unused=True)
+    return tuple(w for w, gradient in zip(weights, gradients, strict=True) if gradient is not None)
 
 
 def _largest(value: Tensor, inputs: tuple[Tensor, ...]) -> float:
@@ -166,7 +170,7 @@ def _largest(value: Tensor, inputs: tuple[Tensor, ...]) -> float:
 
 
 def codes_stay_in_reach(subject: PartSubject, image: ImageShape, seed: int) -> None:
-    """After 40 steps in which many codes find no use, no code's features have left the data's scale."""
+    """After 40 steps in which many codes are unused, every code's features keep the data's scale."""
     model = subject.model(image, None, seed)
 
     with torch.no_grad():
@@ -181,37 +185,40 @@ def codes_stay_in_reach(subject: PartSubject, image: ImageShape, seed: int) -> N
     limit = 10 * max(before.item(), seen.item(), 1.0)
     hold(
         after.abs().max() <= limit,
-        "a code's features after 40 steps",
+        "the largest feature of a code after 40 steps",
         after.abs().max().item(),
         f"at most {limit:.3g}",
     )
 
 
 def codes_move_slowly(subject: PartSubject, image: ImageShape, seed: int) -> None:
-    """Where after_step moves codes: used to some images, one step on others is a small part of 60 such."""
+    """Where after_step moves codes, one step on new images moves them a small part of what 60 steps do."""
     model = subject.model(image, None, seed).train()
 
-    def step(images_of: int, times: int) -> Tensor:
+    def step(batch_seed: int, times: int) -> Tensor:
         for i in range(times):
-            model.loss(random_images(image, 16, seed + images_of), rows(16, seed=i), Progress(1, 1))
+            model.loss(random_images(image, 16, seed + batch_seed), rows(16, seed=i), Progress(1, 1))
             model.after_step()
         return code_features(model)
 
     with torch.no_grad():
-        start, one = step(1, 60), step(2, 1)
+        start, after_one = step(1, 60), step(2, 1)
         far = (step(2, 59) - start).abs().max().item()
-    moved = (one - start).abs().max().item()
+    moved = (after_one - start).abs().max().item()
     hold(
-        moved <= 0.25 * far + 1e-9, "how far one step moves a code", moved, f"at most a quarter of {far:.4g}"
+        moved <= 0.25 * far + 1e-9,
+        "the distance that one step moves a code",
+        moved,
+        f"at most a quarter of {far:.4g}",
     )
 
 
 def code_features(model: Vae) -> Tensor:
-    """(K, ...), the finest features of grids that hold one code throughout."""
+    """Compute the features (K, ...) of grids that hold one code at every place."""
     groups = model.latent.groups
-    each = torch.arange(min(map(codes_of, groups)))
-    grids = [each.reshape(-1, *(1 for _ in g.shape)).expand(-1, *g.shape) for g in groups]
-    walk = model.latent.walk(None, Given(grids), model.prior, rows(len(each)), len(each))
+    codes = torch.arange(min(map(codes_of, groups)))
+    grids = [codes.reshape(-1, *(1 for _ in g.shape)).expand(-1, *g.shape) for g in groups]
+    walk = model.latent.walk(None, Given(grids), model.prior, rows(len(codes)), len(codes))
     return torch.cat([f.flatten(1) for f in walk.features], 1)
 
 
@@ -223,7 +230,7 @@ def _fresh(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
 QUANTISATION = (
     Law(
         "codes are certain",
-        "Codes are int64 within 0 .. codes-1, log q is 0 for them and −∞ for others, and the rate −log p.",
+        "Codes are int64 in 0 .. codes-1; log q is 0 for them and −∞ for others; the rate is −log p.",
         "vaebench/terms.py, Term",
         codes_are_certain,
         models,
@@ -239,7 +246,7 @@ QUANTISATION = (
     ),
     Law(
         "the gradient ignores the code",
-        "Straight through is the identity: the encoder's gradient is the same whichever code was taken.",
+        "The straight-through gradient is the identity: the encoder's gradient is the same for any code.",
         "van den Oord et al. 2017, sec. 3.2",
         gradient_ignores_the_code,
         models,
@@ -247,8 +254,8 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "the code is the best",
-        "No other code at a place has a smaller commitment penalty: the code taken is the nearest.",
+        "the nearest code is taken",
+        "No other code at a place has a smaller commitment penalty: the chosen code is the nearest.",
         "van den Oord et al. 2017, eq. 1 and 3",
         the_code_is_the_best,
         models,
@@ -256,8 +263,8 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "penalties move what they name",
-        "The gradient of the penalty commitment is in the encoder, that of codebook in the codes, alone.",
+        "each penalty trains what it names",
+        "The penalty commitment trains only the encoder, the penalty codebook only the codes.",
         "van den Oord et al. 2017, eq. 3 (stop-gradients)",
         penalties_move_what_they_name,
         models,
@@ -265,8 +272,8 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "codes stay in reach",
-        "At the defaults, after 40 steps every code's features are finite and within ten times the data's.",
+        "codes stay near the data",
+        "At the defaults, after 40 steps every code's features are finite and at most ten times the data's.",
         "van den Oord et al. 2017, app. A.1 (counts that start at zero leave unused codes to explode)",
         codes_stay_in_reach,
         _fresh,
@@ -275,7 +282,7 @@ QUANTISATION = (
     ),
     Law(
         "codes move slowly",
-        "At the defaults, a running average takes a small part of each new batch.",
+        "At the defaults, one new batch moves a running average only a little.",
         "van den Oord et al. 2017, app. A.1: N ← γN + (1−γ)n",
         codes_move_slowly,
         _fresh,
@@ -283,8 +290,8 @@ QUANTISATION = (
         unless=lacks("codes"),
     ),
     Law(
-        "look-up before update",
-        "Asking for codes in train mode changes none: only after_step does.",
+        "a look-up changes no code",
+        "A look-up in train mode changes no code; only after_step does.",
         "vaebench/contracts.py, Part.after_step",
         asking_changes_no_code,
         models,
