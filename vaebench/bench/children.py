@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from vaebench.bench.plan import Run
+from vaebench.bench.plan import PlannedRun
 from vaebench.records import Record
 from vaebench.run import events
 from vaebench.run import record as recording
@@ -21,7 +21,7 @@ State = Literal["missing", "running", "done", "skipped", "diverged", "failed"]
 class Status:
     """How one run stands."""
 
-    run: Run
+    run: PlannedRun
     state: State = "missing"
     record: Record | None = None
     phase: str = ""
@@ -56,7 +56,7 @@ class Status:
                 self.line = line.strip() or self.line
 
 
-def command(run: Run, data_root: Path | None, device: str) -> list[str]:
+def command(run: PlannedRun, data_root: Path | None, device: str) -> list[str]:
     """The words of ``vaebench run`` that do, or go on with, a run in its folder."""
     words = [*shlex.split(recording.command(run.request)), "--out", str(run.folder), "--resume"]
     if device != "auto":

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench.bench.plan import Run
+from vaebench.bench.plan import PlannedRun
 from vaebench.contracts import Scored
 from vaebench.evaluation import scoring
 from vaebench.evaluation.likelihood import bounds, default_samples
@@ -35,7 +35,7 @@ from vaebench.training.stream import Stream
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RunTime:
     """Seconds of one run's parts."""
 
     start: float
@@ -56,7 +56,7 @@ def importing() -> float:
     return time.perf_counter() - began
 
 
-def estimate(run: Run, registry: Registry, imported: float, seconds: float = 2.0) -> Estimate:
+def estimate(run: PlannedRun, registry: Registry, imported: float, seconds: float = 2.0) -> RunTime:
     """What a run will take on this machine, now.
 
     :param imported: of ``importing``
@@ -79,7 +79,7 @@ def estimate(run: Run, registry: Registry, imported: float, seconds: float = 2.0
         if any(p.requires_grad for p in prior.parameters()):
             fit = _steps(prior, prepared, request.fitting, seconds)
             fit += _validations(request.fitting, prepared) * _rate(prior, prepared)
-    return Estimate(start, training, fit, score)
+    return RunTime(start, training, fit, score)
 
 
 class _Enough(Exception):  # noqa: N818

@@ -23,7 +23,7 @@ from vaebench.run.prepare import Prepared
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One entry with one seed, and the folder that it is run in."""
 
     entry: Entry
@@ -47,11 +47,11 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrackPlan:
     """The runs of a track, entry by entry and seed by seed, and the entries that have none."""
 
     track: Track
-    runs: tuple[Run, ...]
+    runs: tuple[PlannedRun, ...]
     refused: tuple[Refused, ...]
 
 
@@ -64,7 +64,7 @@ def plan(
     added: Sequence[str] = (),
     only: str = "",
     seeds: Sequence[int] = (),
-) -> Plan:
+) -> TrackPlan:
     """Every run of a track that was asked for.
 
     :param added: specs of components that take their slots in the track's base
@@ -78,7 +78,7 @@ def plan(
     chosen = [(entry, new) for entry, new in entries if only in entry.compose]
     if not chosen:
         raise UsageError(f"no entry of {track.name} contains {only}")
-    runs: list[Run] = []
+    runs: list[PlannedRun] = []
     refused: list[Refused] = []
     for entry, new in chosen:
         try:
@@ -89,8 +89,8 @@ def plan(
         for seed in seeds or track.seeds:
             request = msgspec.structs.replace(prepared.request, seed=seed)
             seeded = replace(prepared, request=request)
-            runs.append(Run(entry, seeded, out / request.folder_name, new))
-    return Plan(track, tuple(runs), tuple(refused))
+            runs.append(PlannedRun(entry, seeded, out / request.folder_name, new))
+    return TrackPlan(track, tuple(runs), tuple(refused))
 
 
 def _prepared(
@@ -157,7 +157,7 @@ def answers(record: Record, request: Request, data_checksum: str) -> bool:
     )
 
 
-def finished(run: Run) -> Record | None:
+def finished(run: PlannedRun) -> Record | None:
     """The record in a run's own folder, where it answers the run's request; None where it is to be run."""
     folder = RunFolder(run.folder)
     try:
@@ -168,7 +168,7 @@ def finished(run: Run) -> Record | None:
     return None
 
 
-def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record]:
+def submitted(runs: Iterable[PlannedRun], found: Iterable[Record]) -> dict[Path, Record]:
     """Folder -> the record among those found that answers its run's request."""
     by_key: dict[tuple[str, str, int], list[Record]] = {}
     for record in found:
@@ -186,11 +186,11 @@ def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record
 class Earlier:
     """A run as it was asked for before some settings came, and the request of today."""
 
-    run: Run
+    run: PlannedRun
     now: Request
 
 
-def earlier(run: Run) -> Earlier | None:
+def earlier(run: PlannedRun) -> Earlier | None:
     """The run as it was asked for before some settings came; None where that is the same."""
     request = as_before(run.request)
     if request == run.request:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
-from vaebench.bench.plan import Earlier, Plan, Run, earlier, finished, submitted
+from vaebench.bench.plan import Earlier, TrackPlan, PlannedRun, earlier, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
 from vaebench.leaderboard.provenance import Current, changed, unnamed
 from vaebench.records import Record
@@ -34,7 +34,7 @@ class Work:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: TrackPlan,
         board: Path | None,
         data_root: Path | None,
         device: str,
@@ -73,7 +73,7 @@ class Work:
         there = submitted((one.run for one in before), board)
         self.earlier = [one for one in before if one.run.folder in there or self._finished(one.run)]
 
-    def _finished(self, run: Run) -> Record | None:
+    def _finished(self, run: PlannedRun) -> Record | None:
         found = finished(run)
         return found if found is not None and self._counts(found) else None
 
@@ -211,7 +211,7 @@ class Work:
             status.line = status.line or f"ended with exit code {code}"
             self.ended(status)
 
-    def _set_aside(self, run: Run) -> None:
+    def _set_aside(self, run: PlannedRun) -> None:
         """Keep what is done again, finished or not, under another name."""
         if not self.again or not self._of_other_code(run):
             return
@@ -221,7 +221,7 @@ class Work:
             names = (run.folder.with_name(f"{run.folder.name}.stale{number}") for number in count(1))
             run.folder.rename(next(name for name in names if not name.exists()))
 
-    def _of_other_code(self, run: Run) -> bool:
+    def _of_other_code(self, run: PlannedRun) -> bool:
         if (record := finished(run)) is not None:
             return not self._counts(record)
         return run.folder.is_dir() and with_other_code(RunFolder(run.folder), run.prepared.composition)
