@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from vaebench.leaderboard.comparable import Protocol, Section
 from vaebench.leaderboard.gallery import FOLDER
-from vaebench.leaderboard.identity import Run, page_name
+from vaebench.leaderboard.identity import ScoredRun, page_name
 from vaebench.leaderboard.names import short_names
 from vaebench.leaderboard.palette import STYLES
 from vaebench.leaderboard.ranking import Ranked, noise, typical_spread
@@ -72,7 +72,7 @@ def charts(section: Section, entries: Sequence[Ranked]) -> list[Chart]:
     return found
 
 
-def _lines(run: Run) -> bool:
+def _lines(run: ScoredRun) -> bool:
     """Whether a run alone gives a line."""
     return bool(run.record.validations or run.scores.likelihood.tightness)
 
@@ -210,7 +210,7 @@ def near(series: Sequence[Series], value: Callable[[Series], float], unit: str) 
     return list(series), ""
 
 
-def _curve(run: Run) -> list[Point]:
+def _curve(run: ScoredRun) -> list[Point]:
     """At most ``POINTS`` of a run's validations, the last among them."""
     taken = run.record.validations
     points = [Point(_real(one.images), one.nats) for one in taken[:: -max(1, -(-len(taken) // POINTS))]]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from vaebench.leaderboard.comparable import Section
 from vaebench.leaderboard.gallery import Gallery
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.leaderboard.markdown import MISSING, code, fixed, plain, superscript
 from vaebench.leaderboard.provenance import Current, changed, distributions
 from vaebench.leaderboard.ranking import Ranked, Row
@@ -147,7 +147,7 @@ def _kid(row: Row, notes: Notes) -> str:
 
 def _reasons(row: Row) -> list[str]:
     """Why a row has no FID, one note for each reason."""
-    seeds: dict[str, list[Run]] = {}
+    seeds: dict[str, list[ScoredRun]] = {}
     for run in row.runs:
         if isinstance(run.scores.fid, Missing):
             seeds.setdefault(run.scores.fid.why, []).append(run)

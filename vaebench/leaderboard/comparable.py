@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.records import Data, Fid, Record
 
 Value = TypeVar("Value", bound=Hashable)
@@ -43,10 +43,10 @@ class Section:
     """Runs that share a protocol."""
 
     protocol: Protocol
-    runs: tuple[Run, ...]
+    runs: tuple[ScoredRun, ...]
 
 
-def sections(runs: Sequence[Run]) -> list[Section]:
+def sections(runs: Sequence[ScoredRun]) -> list[Section]:
     """The runs by protocol, the section of most runs first.
 
     What does not bind a run to a protocol does not part it from the others: a two-part or exact bound has no
@@ -62,7 +62,7 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         own_fids,
         [((at, k, run.recipe), (at, k)) for at, k, run in zip(alike, samples, runs, strict=True)],
     )
-    found: defaultdict[Protocol, list[Run]] = defaultdict(list)
+    found: defaultdict[Protocol, list[ScoredRun]] = defaultdict(list)
     for run, at, k, fid in zip(runs, alike, samples, fids, strict=True):
         data, images, start = at
         found[Protocol(data, images, k, fid, start)].append(run)
@@ -76,12 +76,12 @@ def _start(record: Record) -> str | None:
     return record.base.weights_sha256 if record.base and not record.base.frozen else None
 
 
-def _samples(run: Run) -> int | None:
+def _samples(run: ScoredRun) -> int | None:
     likelihood = run.scores.likelihood
     return likelihood.samples if likelihood.bound == "iwae" else None
 
 
-def _fid_protocol(run: Run) -> FidProtocol | None:
+def _fid_protocol(run: ScoredRun) -> FidProtocol | None:
     fid = run.scores.fid
     if not isinstance(fid, Fid):
         return None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.leaderboard.png import pixels_only
 from vaebench.records import Pictures
 
@@ -37,7 +37,7 @@ class Gallery:
     """Name -> content."""
     _seen: dict[str, Shown] = field(default_factory=dict)
 
-    def of(self, runs: Sequence[Run]) -> Shown | None:
+    def of(self, runs: Sequence[ScoredRun]) -> Shown | None:
         """The pictures of a row's runs, those of its first seed that has any; None without."""
         for run in runs:
             if run.record.pictures is not None:
@@ -46,7 +46,7 @@ class Gallery:
                 return self._seen[run.digest]
         return None
 
-    def _shown(self, run: Run, pictures: Pictures) -> Shown:
+    def _shown(self, run: ScoredRun, pictures: Pictures) -> Shown:
         clean = {kind: pixels_only(data) for kind, data in _kinds(pictures)}
         names = {kind: f"{FOLDER}/{run.digest[:32]}-{kind}.png" for kind, data in clean.items() if data}
         self.files |= {names[kind]: data for kind, data in clean.items() if data}

@@ -11,7 +11,7 @@ from vaebench.storage.later import canonical
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ScoredRun:
     """A record that has scores, and what it is known by."""
 
     record: Record
@@ -30,7 +30,7 @@ def digest(record: Record) -> str:
 
 
 def recipe(record: Record) -> bytes:
-    """See ``Run.recipe``."""
+    """See ``ScoredRun.recipe``."""
     fitting = record.fit.settings if record.fit else None
     base = (record.base.command, record.base.frozen) if record.base else None
     said = (record.composition, record.parts, record.training, fitting, base)

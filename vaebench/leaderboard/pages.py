@@ -11,7 +11,7 @@ from vaebench.leaderboard.columns import SAMPLES, Notes, bound, columns, spread
 from vaebench.leaderboard.commands import reproducing
 from vaebench.leaderboard.comparable import Section, sections
 from vaebench.leaderboard.gallery import Gallery
-from vaebench.leaderboard.identity import Run, digest, page_name, recipe
+from vaebench.leaderboard.identity import ScoredRun, digest, page_name, recipe
 from vaebench.leaderboard.markdown import MISSING, code, fenced, fixed, table
 from vaebench.leaderboard.provenance import Current, changed, code_of, distributions
 from vaebench.leaderboard.published import FILE, Figure
@@ -46,7 +46,7 @@ class Page(NamedTuple):
         return sum(len(section.runs) for section, _ in self.sections) + len(self.unscored)
 
 
-class Context(NamedTuple):
+class PageContext(NamedTuple):
     """What pages are written from besides the records of each."""
 
     figures: Mapping[str, Sequence[Figure]]
@@ -64,12 +64,12 @@ def pages(
 
     :param current: the code of the parts that are installed
     """
-    scored: defaultdict[str, list[Run]] = defaultdict(list)
+    scored: defaultdict[str, list[ScoredRun]] = defaultdict(list)
     unscored: defaultdict[str, list[Unscored]] = defaultdict(list)
     for record in records:
         name, known_by = page_name(record.data), digest(record)
         if record.status == "ok" and record.scores is not None:
-            scored[name].append(Run(record, record.scores, recipe(record), known_by))
+            scored[name].append(ScoredRun(record, record.scores, recipe(record), known_by))
         else:
             unscored[name].append(Unscored(known_by, record))
     found = [(name, section) for name, runs in scored.items() for section in sections(runs)]
@@ -79,7 +79,7 @@ def pages(
     figures: defaultdict[str, list[Figure]] = defaultdict(list)
     for figure in published:
         figures[figure.data].append(figure)
-    context = Context(figures, current, Gallery())
+    context = PageContext(figures, current, Gallery())
     texts = {
         INDEX: _index(board, context),
         **{f"{name}.md": _page(name, page, context) for name, page in board.items()},
@@ -87,7 +87,7 @@ def pages(
     return {name: text.encode() for name, text in texts.items()} | context.gallery.files
 
 
-def _index(board: dict[str, Page], context: Context) -> str:
+def _index(board: dict[str, Page], context: PageContext) -> str:
     titles = ["data", "runs", "sections", "best of the biggest section", "bits/dim", "bound", SAMPLES]
     numeric = [False, True, True, False, True, False, False]
     lines = [_index_row(name, page, context.gallery) for name, page in board.items()]
@@ -126,7 +126,7 @@ def _index_row(name: str, page: Page, gallery: Gallery) -> list[str]:
     ]
 
 
-def _page(name: str, page: Page, context: Context) -> str:
+def _page(name: str, page: Page, context: PageContext) -> str:
     phrases = [facts(section.protocol) for section, _ in page.sections]
     shared = [len(set(said)) == 1 for said in zip(*phrases, strict=True)]
     common = [f"- {said}" for said, same in zip(phrases[0], shared, strict=True) if same] if phrases else []
@@ -151,7 +151,7 @@ def _section(
     section: Section,
     entries: list[Ranked],
     unscored: Mapping[tuple[Data, bytes], list[Record]],
-    context: Context,
+    context: PageContext,
     drawn: Sequence[charts.Chart],
 ) -> list[str]:
     """Baseline, table, footnotes, charts, and for each row its code, commands and pictures."""

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from statistics import median
 
 from vaebench.leaderboard.comparable import Section
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.records import Fid
 
 WITHIN = 2.0
 """Combined standard errors within which two rows share a rank."""
 
 
-def _of_fid(name: str) -> Callable[[Run], float | None]:
+def _of_fid(name: str) -> Callable[[ScoredRun], float | None]:
     return lambda run: getattr(run.scores.fid, name) if isinstance(run.scores.fid, Fid) else None
 
 
-def _error(name: str) -> Callable[[Run], float | None]:
+def _error(name: str) -> Callable[[ScoredRun], float | None]:
     """A standard error over test images; one image has none, though the first records say 0."""
     return lambda run: None if run.scores.likelihood.images < 2 else getattr(run.scores.likelihood.nll, name)
 
 
-MEASURES: dict[str, Callable[[Run], float | None]] = {
+MEASURES: dict[str, Callable[[ScoredRun], float | None]] = {
     "bits": lambda run: run.scores.likelihood.nll.bits_per_dim,
     "bits_se": _error("bits_per_dim_se"),
     "nats": lambda run: run.scores.likelihood.nll.nats,
@@ -45,7 +45,7 @@ MEASURES: dict[str, Callable[[Run], float | None]] = {
 class Row:
     """Runs of one recipe in one section."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ScoredRun, ...]
     """By seed; several of one seed are reruns."""
     seeds: int
     mean: Mapping[str, float]
@@ -65,10 +65,10 @@ class Ranked:
 
 def rows(found: Sequence[Section]) -> list[list[Row]]:
     """The rows of each section, in no order that means anything."""
-    groups: list[tuple[Run, ...]] = []
+    groups: list[tuple[ScoredRun, ...]] = []
     owners: list[int] = []
     for number, section in enumerate(found):
-        by_recipe: defaultdict[bytes, list[Run]] = defaultdict(list)
+        by_recipe: defaultdict[bytes, list[ScoredRun]] = defaultdict(list)
         for run in section.runs:
             by_recipe[run.recipe].append(run)
         for runs in by_recipe.values():
@@ -80,7 +80,7 @@ def rows(found: Sequence[Section]) -> list[list[Row]]:
     return result
 
 
-def _aggregate(groups: Sequence[tuple[Run, ...]]) -> list[Row]:
+def _aggregate(groups: Sequence[tuple[ScoredRun, ...]]) -> list[Row]:
     import numpy as np
     import pandas as pd
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from vaebench.leaderboard.comparable import Protocol
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.leaderboard.markdown import plain
 from vaebench.leaderboard.provenance import HASH
 from vaebench.leaderboard.ranking import WITHIN, Ranked
@@ -60,7 +60,7 @@ def facts(protocol: Protocol) -> tuple[str, ...]:
 
 def told_apart(section: Sequence[Ranked]) -> dict[bytes, str]:
     """Recipe -> the settings, parameters and versions that tell it from those of the same composition."""
-    namesakes: defaultdict[str, list[Run]] = defaultdict(list)
+    namesakes: defaultdict[str, list[ScoredRun]] = defaultdict(list)
     for entry in section:
         namesakes[entry.row.runs[0].record.composition].append(entry.row.runs[0])
     return {
@@ -71,7 +71,7 @@ def told_apart(section: Sequence[Ranked]) -> dict[bytes, str]:
     }
 
 
-def _differences(runs: Sequence[Run]) -> list[str]:
+def _differences(runs: Sequence[ScoredRun]) -> list[str]:
     flat = [_flat(run) for run in runs]
     names = sorted({name for settings in flat for name in settings})
     differing = [name for name in names if len({settings.get(name) for settings in flat}) > 1]
@@ -81,7 +81,7 @@ def _differences(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _flat(run: Run) -> dict[str, str]:
+def _flat(run: ScoredRun) -> dict[str, str]:
     record = run.record
     settings = {
         name: json.dumps(value, sort_keys=True, allow_nan=False)
