@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaebench.evaluation.likelihood import bounds
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.evaluation.tightness import ladder, tightness
 from vaebench.testing.known import evidence, linear_gaussian
 
@@ -31,7 +31,7 @@ def test_whatever_is_scored_at_once_the_last_rung_is_the_scored_bound(
     model = linear_gaussian(dims, 2, seed).eval()
     x = torch.randint(0, 9, (9, 1, 1, dims))
     found = tightness(model, x, 4, most, rows, seed)
-    chosen = spread(9, 4)
+    chosen = evenly_spaced(9, 4)
     whole = bounds(model, x, most, 100, seed).iwae[chosen]
     assert found.images == 4
     assert math.isclose(found.nll[-1].nats, -whole.mean().item(), rel_tol=1e-9)

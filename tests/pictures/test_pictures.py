@@ -18,7 +18,7 @@ from vaebench.composing.parameters import parameters_of
 from vaebench.contracts import Dataset, Group, Split
 from vaebench.errors import UsageError
 from vaebench.evaluation.codes import CodeUse
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.likelihoods.logistic import Logistic
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise
@@ -89,7 +89,7 @@ def test_every_reconstruction_is_shown_under_its_image(count: int) -> None:
 
 @given(st.integers(1, 60), st.integers(1, 60))
 def test_spread_reaches_both_ends_without_repeats(total: int, count: int) -> None:
-    numbers = spread(total, count).tolist()
+    numbers = evenly_spaced(total, count).tolist()
     assert len(set(numbers)) == len(numbers) == min(total, count)
     assert numbers[0] == 0
     assert count == 1 or numbers[-1] == total - 1

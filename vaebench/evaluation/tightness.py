@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaebench.evaluation.likelihood import draws, estimate
 from vaebench.evaluation.precision import full_precision
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.records import Tightness
 
@@ -38,7 +38,7 @@ def tightness(
 
     :param tick: told how many images are done
     """
-    numbers = spread(len(images), count).to(images.device)
+    numbers = evenly_spaced(len(images), count).to(images.device)
     steps = ladder(most)
     found: list[Tensor] = []
     per_batch = max(1, rows // most)

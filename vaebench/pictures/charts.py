@@ -10,7 +10,7 @@ from torch import Tensor
 from vaebench.contracts import Dataset, Group
 from vaebench.errors import UsageError
 from vaebench.evaluation.codes import CodeUse
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.pictures.grid import DPI
 from vaebench.pictures.latents import centres, inferred
@@ -65,7 +65,7 @@ def latents_png(
     from matplotlib.figure import Figure
 
     told = model.latent.groups[group]
-    shown = spread(len(data.test.images), count)
+    shown = evenly_spaced(len(data.test.images), count)
     z = centres(model, data.test.images[shown], group, seed, rows)
     points, axis = projected(vectors(z, told), method, seed)
     figure = Figure(figsize=(7.2, 6), dpi=DPI, layout="constrained")

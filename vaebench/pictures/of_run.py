@@ -10,7 +10,7 @@ from vaebench.contracts import Dataset
 from vaebench.errors import UsageError
 from vaebench.evaluation.attempts import Watcher, attempted
 from vaebench.evaluation.scoring import SHOWN
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 from vaebench.pictures.grid import grid_png, reconstructions_png, samples_png
@@ -23,7 +23,7 @@ RECONSTRUCTED, STRIP = 36, 8
 @torch.inference_mode()
 def reconstructed(model: Vae, data: Dataset, seed: int, rows: int, count: int) -> tuple[Tensor, Tensor]:
     """Test images (N, C, H, W), spread over the split, and the means that the model gives their latents."""
-    x = data.test.images[spread(len(data.test.images), count)]
+    x = data.test.images[evenly_spaced(len(data.test.images), count)]
     device = next(model.parameters()).device
     means = [
         model.reconstruct(x[part].to(device), ImageNoise(seed, part.to(device))).cpu()
@@ -57,7 +57,7 @@ def draw_pictures(
 
     def reconstructions() -> tuple[bytes, bytes]:
         pair = reconstructed(model, data, settings.noise_seed, settings.score_batch, RECONSTRUCTED)
-        few = spread(len(pair[0]), STRIP)
+        few = evenly_spaced(len(pair[0]), STRIP)
         row = grid_png(torch.cat([each[few].double() for each in pair]), levels, len(few))
         return reconstructions_png(*pair, levels), row
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vaebench.contracts import Dataset, Given
 from vaebench.errors import UsageError
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, Noise
 from vaebench.pictures.grid import labelled_png
@@ -176,7 +176,7 @@ def traverse_png(
         )
     if image >= len(images):
         raise UsageError(f"there is no test image {image}; the last is {len(images) - 1}")
-    over = images[spread(len(images), VARIANCE_OVER)]
+    over = images[evenly_spaced(len(images), VARIANCE_OVER)]
     variance = centres(model, over, group, seed, rows).flatten(1).double().var(0, correction=0)
     if dimensions is not None and dimensions > len(variance):
         raise UsageError(f"group {told.name} has {len(variance)} dimensions, fewer than {dimensions} rows")
