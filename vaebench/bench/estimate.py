@@ -22,6 +22,7 @@ from torch import Tensor
 from vaebench.bench.plan import PlannedRun
 from vaebench.contracts import Scored
 from vaebench.evaluation import scoring
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.likelihood import bounds, default_samples
 from vaebench.model import Vae
 from vaebench.registry import Registry
@@ -156,7 +157,7 @@ def _scoring(model: Vae, prepared: Prepared, seconds: float) -> float:
     model.eval()
     count = max(1, most // 16)
     while True:
-        took = _timed(partial(bounds, model, images[:count], 1, most))
+        took = _timed(partial(bounds, model, images[:count], 1, Draws(rows=most)))
         if took > seconds / 4 or count == most:
             return took / count
         count = min(2 * count, most)
@@ -171,8 +172,8 @@ def _rate(prior: PriorFit, prepared: Prepared) -> float:
 def _generating(model: Vae, prepared: Prepared, registry: Registry) -> float:
     """Seconds to generate the images for FID, and for their features and the training split's."""
     asked, data = prepared.request.scoring, prepared.data
-    few = 64
-    each = _timed(lambda: scoring.generate(model, few, 0, asked.temperature, asked.score_batch)) / few
+    few, draws = 64, Draws(rows=asked.score_batch)
+    each = _timed(lambda: scoring.generate(model, few, draws, asked.temperature)) / few
     if asked.extractor in (None, "off"):
         return scoring.SHOWN * each
     images = data.test.images[:256]

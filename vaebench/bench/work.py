@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from vaebench import leaderboard
 from vaebench.bench.children import Child, State, Status, command
-from vaebench.bench.plan import Earlier, TrackPlan, PlannedRun, earlier, finished, submitted
+from vaebench.bench.plan import Earlier, PlannedRun, TrackPlan, earlier, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
 from vaebench.leaderboard.provenance import Current, changed, unnamed
 from vaebench.records import Record

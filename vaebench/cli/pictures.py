@@ -72,6 +72,7 @@ def sample(
 ) -> None:
     """Draw images from the model in folder RUN and write a picture of them."""
     from vaebench.evaluation import scoring
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.grid import samples_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
@@ -80,7 +81,8 @@ def sample(
 
         model = readjusted(model, readjust, temperature, seed)
     number = None if label is None else _class_number(label, prepared.data.classes)
-    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch, number)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    images = scoring.generate(model, count, draws, temperature, number)
     fresh = f"-r{readjust}" if readjust else ""
     of_class = "" if label is None else f"-class{label if _PLAIN.fullmatch(label) else number}"
     path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}{fresh}.png"
@@ -118,13 +120,14 @@ def reconstruct(
     run: Path, count: int, out: Path | None, device: str, data_root: Path | None, other_data: bool
 ) -> None:
     """Put test images through the model in folder RUN and write a picture: images above, means below."""
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.grid import reconstructions_png
     from vaebench.pictures.of_run import reconstructed
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
     path = out or folder.reconstructions
     protocol = prepared.request.scoring
-    pair = reconstructed(model, prepared.data, protocol.noise_seed, protocol.score_batch, count)
+    pair = reconstructed(model, prepared.data, Draws(protocol.noise_seed, protocol.score_batch), count)
     _write(path, reconstructions_png(*pair, prepared.data.image.levels))
 
 
@@ -162,6 +165,7 @@ def morph(
     A row holds image A, the path, and image B. Reals are interpolated between posterior means; codes are
     interpolated before quantisation, by the encoder's maps.
     """
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import morph_png
 
@@ -170,8 +174,8 @@ def morph(
     numbered(there, None)
     moving = range(len(there)) if groups is None else _numbers(there, "--groups", groups)
     zeroed = () if zero is None else _numbers(there, "--zero", zero)
-    rows = prepared.request.scoring.score_batch
-    png = morph_png(model, prepared.data, pairs, steps, set(moving), set(zeroed), seed, rows)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    png = morph_png(model, prepared.data, pairs, steps, set(moving), set(zeroed), draws)
     _write(out or folder.path / "morph.png", png)
 
 
@@ -212,13 +216,14 @@ def traverse(
 
     The dimensions whose posterior means vary most over test images come first.
     """
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import traverse_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
     number = numbered(model.latent.groups, group)
-    rows = prepared.request.scoring.score_batch
-    png = traverse_png(model, prepared.data, image, number, dimensions, steps, seed, rows)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    png = traverse_png(model, prepared.data, image, number, dimensions, steps, draws)
     _write(out or folder.path / "traverse.png", png)
 
 
@@ -249,13 +254,14 @@ def latents(
 
     Each point is an image's posterior mean; of codes, the histogram of its codes, whatever their places.
     """
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.charts import latents_png
     from vaebench.pictures.latents import numbered
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
     number = numbered(model.latent.groups, group)
-    rows = prepared.request.scoring.score_batch
-    png = latents_png(model, prepared.data, number, count, method, seed, rows)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    png = latents_png(model, prepared.data, number, count, method, draws)
     if prepared.data.test.labels is None:
         click.echo(f"{prepared.data.name} has no classes: every point has the same colour", err=True)
     _write(out or folder.path / f"latents-{method}.png", png)
@@ -272,8 +278,9 @@ def codes(
     run: Path, seed: int, out: Path | None, device: str, data_root: Path | None, other_data: bool
 ) -> None:
     """Show how often each code of the model in folder RUN is used over the test images."""
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.charts import codes_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
-    png = codes_png(model, prepared.data, seed, prepared.request.scoring.score_batch)
+    png = codes_png(model, prepared.data, Draws(seed, prepared.request.scoring.score_batch))
     _write(out or folder.path / "codes.png", png)

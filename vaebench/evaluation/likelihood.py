@@ -10,6 +10,7 @@ from torch import Tensor
 from vaebench import records
 from vaebench.contracts import Group, Scored, Term
 from vaebench.evaluation.codes import CodeUse
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.precision import full_precision
 from vaebench.maths.units import bits_per_dim
 from vaebench.model import Vae
@@ -66,19 +67,19 @@ class _Activity:
         return self.group.codes or math.prod(self.group.shape)
 
 
-def draws(
-    model: Vae, x: Tensor, numbers: Tensor, samples: int, rows: int, seed: int
+def scored_in_turn(
+    model: Vae, x: Tensor, numbers: Tensor, samples: int, draws: Draws
 ) -> Iterator[tuple[int, int, Scored]]:
-    """``samples`` draws of z for each image of x (B, C, H, W), at most ``rows`` images × samples at a time.
+    """``samples`` draws of z for each image of x (B, C, H, W), at most ``draws.rows`` of them at a time.
 
     Yields the number of the first sample, how many there are, and their terms (k, B).
 
     :param numbers: (B,) the images' numbers in their split, to which, with the sample's, noise belongs
     """
-    step = max(1, min(samples, rows // len(x)))
+    step = max(1, min(samples, draws.rows // len(x)))
     for first in range(0, samples, step):
         k = torch.arange(first, min(first + step, samples), device=x.device)
-        noise = ImageNoise(seed, numbers.repeat_interleave(len(k)), k.repeat(len(x)))
+        noise = ImageNoise(draws.seed, numbers.repeat_interleave(len(k)), k.repeat(len(x)))
         yield first, len(k), model(x, noise, len(k))
 
 
@@ -88,25 +89,22 @@ def bounds(
     model: Vae,
     images: Tensor,
     samples: int,
-    rows: int = 2000,
-    seed: int = 0,
+    draws: Draws,
     see: Callable[[Scored, int], None] | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> Bounds:
     """Score every image of ``images`` (N, C, H, W) with K = ``samples``; nothing is dropped.
 
-    Noise belongs to image and sample, so ``rows`` (images × samples at a time) changes rounding only.
-
     :param see: told once of each image: the terms of its first samples, and how many samples that is
     :param tick: told how many images are done
     """
-    per_batch = max(1, rows // min(samples, rows))
+    per_batch = max(1, draws.rows // min(samples, draws.rows))
     numbers = torch.arange(len(images), device=images.device)
     done: list[tuple[Tensor, ...]] = []
     for start in range(0, len(images), per_batch):
         x, number = images[start : start + per_batch], numbers[start : start + per_batch]
         weights, elbos, distortions, rates = [], [], [], []
-        for first, k, scored in draws(model, x, number, samples, rows, seed):
+        for first, k, scored in scored_in_turn(model, x, number, samples, draws):
             weights.append(scored.log_weights().double())
             distortions.append(scored.distortion.double())
             rates.append(scored.kl().double())
@@ -146,8 +144,7 @@ def score(
     model: Vae,
     images: Tensor,
     samples: int,
-    rows: int,
-    seed: int,
+    draws: Draws,
     tick: Callable[[int], None] | None = None,
 ) -> records.Likelihood:
     """The likelihood part of a record: bounds over every image, rate and distortion, active units."""
@@ -161,7 +158,7 @@ def score(
             counter.add(term, k)
             exact = exact and term.p.exact
 
-    b = bounds(model, images, samples, rows, seed, see, tick)
+    b = bounds(model, images, samples, draws, see, tick)
     dims = model.image.dims
     codes_only = all(group.codes is not None for group in groups)
     return records.Likelihood(

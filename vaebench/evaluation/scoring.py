@@ -9,6 +9,7 @@ from vaebench.contracts import Dataset, Group
 from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.attempts import Watcher, attempted, finite
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.histogram import histogram_bits_per_dim
 from vaebench.evaluation.tightness import tightness
 from vaebench.model import Vae
@@ -53,11 +54,9 @@ def seen_train_images(data: Dataset) -> Tensor:
 
 
 @torch.inference_mode()
-def generate(
-    model: Vae, count: int, seed: int, temperature: float, rows: int, label: int | None = None
-) -> Tensor:
+def generate(model: Vae, count: int, draws: Draws, temperature: float, label: int | None = None) -> Tensor:
     """``count`` images on the CPU, of one class where given; image i is the same whatever ``count`` and
-    ``rows`` are.
+    ``draws.rows`` are.
 
     :raises UsageError: for a class that the prior does not know
     """
@@ -67,9 +66,9 @@ def generate(
         raise UsageError(f"class {label}: {there}")
     device = next(model.parameters()).device
     pieces = []
-    for start in range(0, count, rows):
-        numbers = torch.arange(start, min(start + rows, count), device=device)
-        noise = ImageNoise(derived_seed(seed, "generate"), numbers)
+    for start in range(0, count, draws.rows):
+        numbers = torch.arange(start, min(start + draws.rows, count), device=device)
+        noise = ImageNoise(derived_seed(draws.seed, "generate"), numbers)
         labels = None if label is None else torch.full_like(numbers, label)
         pieces.append(model.sample(len(numbers), noise, temperature, labels).cpu())
     return torch.cat(pieces)
@@ -86,6 +85,7 @@ def score(
     """
     device = next(model.parameters()).device
     assert settings.samples is not None
+    draws = Draws(settings.noise_seed, settings.score_batch)
     test = data.test.images.to(device)
     what = f"scoring with K={settings.samples}"
     watcher.say(f"{what}: {len(test)} test images")
@@ -93,14 +93,13 @@ def score(
         model,
         test,
         settings.samples,
-        settings.score_batch,
-        settings.noise_seed,
+        draws,
         lambda done: watcher.count(what, done, len(test)),
     )
     if not finite(likely):
         raise DivergedError("the test bound is not finite")
     if settings.follow and any(group.codes is None for group in model.latent.groups):
-        curve = attempted("curve over K", lambda: _followed(model, test, settings, watcher), watcher)
+        curve = attempted("curve over K", lambda: _followed(model, test, settings, draws, watcher), watcher)
         if isinstance(curve, records.Tightness) and finite(curve):
             likely = msgspec.structs.replace(likely, tightness=curve)
     train = seen_train_images(data)
@@ -108,7 +107,7 @@ def score(
     watcher.say(f"generating {wanted} images")
     images = attempted(
         "generated images",
-        lambda: generate(model, wanted, settings.noise_seed, settings.temperature, settings.score_batch),
+        lambda: generate(model, wanted, draws, settings.temperature),
         watcher,
     )
     scores = records.Scores(
@@ -119,7 +118,9 @@ def score(
     return scores, None if isinstance(images, records.Missing) else images
 
 
-def _followed(model: Vae, test: Tensor, settings: Scoring, watcher: Watcher) -> records.Tightness:
+def _followed(
+    model: Vae, test: Tensor, settings: Scoring, draws: Draws, watcher: Watcher
+) -> records.Tightness:
     count = min(settings.follow_images, len(test))
     what = f"following the bound to K={settings.follow}"
     watcher.say(f"{what}: {count} test images")
@@ -128,8 +129,7 @@ def _followed(model: Vae, test: Tensor, settings: Scoring, watcher: Watcher) -> 
         test,
         count,
         settings.follow,
-        settings.score_batch,
-        settings.noise_seed,
+        draws,
         lambda done: watcher.count(what, done, count),
     )
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vaebench.evaluation.likelihood import draws, estimate
+from vaebench.evaluation.draws import Draws
+from vaebench.evaluation.likelihood import estimate, scored_in_turn
 from vaebench.evaluation.precision import full_precision
 from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
@@ -26,8 +27,7 @@ def tightness(
     images: Tensor,
     count: int,
     most: int,
-    rows: int,
-    seed: int,
+    draws: Draws,
     tick: Callable[[int], None] | None = None,
 ) -> Tightness:
     """−log of the K-sample bound for K of ``ladder(most)``, on ``count`` images spread over ``images``.
@@ -41,9 +41,9 @@ def tightness(
     numbers = evenly_spaced(len(images), count).to(images.device)
     steps = ladder(most)
     found: list[Tensor] = []
-    per_batch = max(1, rows // most)
+    per_batch = max(1, draws.rows // most)
     for part in numbers.split(per_batch):
-        parts = draws(model, images[part], part, most, rows, seed)
+        parts = scored_in_turn(model, images[part], part, most, draws)
         weights = torch.cat([scored.log_weights().double() for _, _, scored in parts]).cpu()
         found.append(torch.stack([_mean_bound(weights, k) for k in steps]))
         if tick is not None:

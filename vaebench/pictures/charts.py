@@ -10,6 +10,7 @@ from torch import Tensor
 from vaebench.contracts import Dataset, Group
 from vaebench.errors import UsageError
 from vaebench.evaluation.codes import CodeUse
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.pictures.grid import DPI
@@ -58,16 +59,14 @@ def projected(x: np.ndarray, method: Method, seed: int) -> tuple[np.ndarray, lis
 
 
 @own_style()
-def latents_png(
-    model: Vae, data: Dataset, group: int, count: int, method: Method, seed: int, rows: int
-) -> bytes:
+def latents_png(model: Vae, data: Dataset, group: int, count: int, method: Method, draws: Draws) -> bytes:
     """Test images as points: posterior means of a group (of codes, their histogram), coloured by class."""
     from matplotlib.figure import Figure
 
     told = model.latent.groups[group]
     shown = evenly_spaced(len(data.test.images), count)
-    z = centres(model, data.test.images[shown], group, seed, rows)
-    points, axis = projected(vectors(z, told), method, seed)
+    z = centres(model, data.test.images[shown], group, draws)
+    points, axis = projected(vectors(z, told), method, draws.seed)
     figure = Figure(figsize=(7.2, 6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     labels = None if data.test.labels is None else data.test.labels[shown].numpy()
@@ -103,12 +102,12 @@ def _scatter(figure: "Figure", axes: "Axes", points: np.ndarray, labels: np.ndar
     axes.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2, frameon=False)
 
 
-def code_use(model: Vae, images: Tensor, seed: int, rows: int) -> dict[str, CodeUse]:
+def code_use(model: Vae, images: Tensor, draws: Draws) -> dict[str, CodeUse]:
     """Group of codes -> how often each is used over images (N, C, H, W); UsageError where none is."""
     found = {group.name: CodeUse(group.codes) for group in model.latent.groups if group.codes is not None}
     if not found:
         raise UsageError("this model has no codes; vaebench latents and vaebench traverse show reals")
-    for terms in inferred(model, images, seed, rows):
+    for terms in inferred(model, images, draws):
         for term in terms:
             if term.group.name in found:
                 found[term.group.name].add(term.z)
@@ -116,11 +115,11 @@ def code_use(model: Vae, images: Tensor, seed: int, rows: int) -> dict[str, Code
 
 
 @own_style()
-def codes_png(model: Vae, data: Dataset, seed: int, rows: int) -> bytes:
+def codes_png(model: Vae, data: Dataset, draws: Draws) -> bytes:
     """How often each code is used over the test split: a cell for each, and all sorted, by group."""
     from matplotlib.figure import Figure
 
-    found = code_use(model, data.test.images, seed, rows)
+    found = code_use(model, data.test.images, draws)
     figure = Figure(figsize=(9.6, 4.4 * len(found)), dpi=DPI, layout="constrained")
     parts = figure.subfigures(len(found), squeeze=False)
     for part, (name, use) in zip(parts.flat, found.items(), strict=True):

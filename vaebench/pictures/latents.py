@@ -9,6 +9,7 @@ from torch import Tensor
 from vaebench.contracts import Given, Group, Source, Term
 from vaebench.distributions import DiagonalNormal, Distribution
 from vaebench.errors import UsageError
+from vaebench.evaluation.draws import Draws
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, Noise
 from vaebench.text import nearest, one_line
@@ -52,24 +53,22 @@ def unmoved(model: Vae) -> list[Tensor | None]:
 
 
 @torch.inference_mode()
-def inferred(model: Vae, images: Tensor, seed: int, rows: int) -> Iterator[list[Term]]:
-    """The terms of integer images (N, C, H, W), ``rows`` at a time, z being what ``Centre`` picks."""
+def inferred(model: Vae, images: Tensor, draws: Draws) -> Iterator[list[Term]]:
+    """The terms of integer images (N, C, H, W), ``draws.rows`` at a time, z being what ``Centre`` picks."""
     device = next(model.parameters()).device
-    for numbers in torch.arange(len(images)).split(rows):
-        noise = ImageNoise(seed, numbers.to(device))
+    for numbers in torch.arange(len(images)).split(draws.rows):
+        noise = ImageNoise(draws.seed, numbers.to(device))
         features = model.encoder(model.normalise(images[numbers].to(device)))
         yield model.latent.walk(features, Centre(unmoved(model)), model.prior, noise, len(numbers)).terms
 
 
-def centres(model: Vae, images: Tensor, group: int, seed: int, rows: int) -> Tensor:
+def centres(model: Vae, images: Tensor, group: int, draws: Draws) -> Tensor:
     """(N, *group.shape) on the CPU: each image's posterior mean (a draw where it has none), or its codes."""
-    return torch.cat([terms[group].z.cpu() for terms in inferred(model, images, seed, rows)])
+    return torch.cat([terms[group].z.cpu() for terms in inferred(model, images, draws)])
 
 
 @torch.inference_mode()
-def prior_units(
-    model: Vae, above: Sequence[Tensor], group: int, seed: int, rows: int
-) -> tuple[Tensor, Tensor]:
+def prior_units(model: Vae, above: Sequence[Tensor], group: int, draws: Draws) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of p(z_group | groups above), each of the group's shape.
 
     Those of a normal are its own; of any other prior, those of ``PRIOR_DRAWS`` draws.
@@ -77,13 +76,13 @@ def prior_units(
     :param above: (1, *shape) latents of the groups above
     """
     device = next(model.parameters()).device
-    draws = []
-    for numbers in torch.arange(PRIOR_DRAWS).split(rows):
-        count, noise = len(numbers), ImageNoise(seed, numbers.to(device))
+    drawn = []
+    for numbers in torch.arange(PRIOR_DRAWS).split(draws.rows):
+        count, noise = len(numbers), ImageNoise(draws.seed, numbers.to(device))
         given = Given([z.expand(count, *z.shape[1:]) for z in above])
         term = model.latent.walk(None, given, model.prior, noise, count).terms[group]
         if isinstance(term.p, DiagonalNormal):
             return term.p.location[0], term.p.log_std[0].exp()
-        draws.append(term.z)
-    z = torch.cat(draws)
+        drawn.append(term.z)
+    z = torch.cat(drawn)
     return z.mean(0), z.std(0)

@@ -9,6 +9,7 @@ from vaebench import records
 from vaebench.contracts import Dataset
 from vaebench.errors import UsageError
 from vaebench.evaluation.attempts import Watcher, attempted
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.scoring import SHOWN
 from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
@@ -21,13 +22,13 @@ RECONSTRUCTED, STRIP = 36, 8
 
 
 @torch.inference_mode()
-def reconstructed(model: Vae, data: Dataset, seed: int, rows: int, count: int) -> tuple[Tensor, Tensor]:
+def reconstructed(model: Vae, data: Dataset, draws: Draws, count: int) -> tuple[Tensor, Tensor]:
     """Test images (N, C, H, W), spread over the split, and the means that the model gives their latents."""
     x = data.test.images[evenly_spaced(len(data.test.images), count)]
     device = next(model.parameters()).device
     means = [
-        model.reconstruct(x[part].to(device), ImageNoise(seed, part.to(device))).cpu()
-        for part in torch.arange(len(x)).split(rows)
+        model.reconstruct(x[part].to(device), ImageNoise(draws.seed, part.to(device))).cpu()
+        for part in torch.arange(len(x)).split(draws.rows)
     ]
     return x, torch.cat(means)
 
@@ -49,6 +50,7 @@ def draw_pictures(
     :param images: (N, C, H, W), drawn from the model; None where none could be
     """
     levels = data.image.levels
+    draws = Draws(settings.noise_seed, settings.score_batch)
 
     def samples() -> tuple[bytes, bytes]:
         if images is None:
@@ -56,7 +58,7 @@ def draw_pictures(
         return samples_png(images[:SHOWN], levels), grid_png(images[:STRIP], levels, STRIP)
 
     def reconstructions() -> tuple[bytes, bytes]:
-        pair = reconstructed(model, data, settings.noise_seed, settings.score_batch, RECONSTRUCTED)
+        pair = reconstructed(model, data, draws, RECONSTRUCTED)
         few = evenly_spaced(len(pair[0]), STRIP)
         row = grid_png(torch.cat([each[few].double() for each in pair]), levels, len(few))
         return reconstructions_png(*pair, levels), row

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vaebench.contracts import Dataset, Given
 from vaebench.errors import UsageError
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, Noise
@@ -47,12 +48,11 @@ def morph(
     model: Vae,
     ends: Tensor,
     steps: int,
+    draws: Draws,
     *,
     moving: Collection[int],
     zero: Collection[int] = (),
-    seed: int = 0,
     number: int = 0,
-    rows: int = 2000,
 ) -> Tensor:
     """Images (steps, C, H, W), real-valued, on the way from the latents of one image to those of another.
 
@@ -68,7 +68,7 @@ def morph(
     device = next(model.parameters()).device
     groups = model.latent.groups
     features = model.encoder(model.normalise(ends.to(device)))
-    both = ImageNoise(seed, torch.full((2,), number, device=device))
+    both = ImageNoise(draws.seed, torch.full((2,), number, device=device))
     walk = model.latent.walk(features, Centre(unmoved(model)), model.prior, both, 2)
     quantised = any(groups[g].codes is not None for g in moving)
 
@@ -78,10 +78,10 @@ def morph(
         return None if groups[index].codes is not None else _between(z, share)
 
     found = []
-    for share in torch.linspace(0, 1, steps, dtype=torch.float64).split(rows):
+    for share in torch.linspace(0, 1, steps, dtype=torch.float64).split(draws.rows):
         latents = [along(index, term.z, share) for index, term in enumerate(walk.terms)]
         maps = tuple(_between(each, share) for each in features) if quantised else None
-        noise = ImageNoise(seed, torch.full((len(share),), number, device=device))
+        noise = ImageNoise(draws.seed, torch.full((len(share),), number, device=device))
         found.append(_decoded(model, maps, latents, zero, noise, len(share)))
     return torch.cat(found)
 
@@ -93,9 +93,7 @@ def traverse(
     group: int,
     dimensions: Sequence[int],
     values: Tensor,
-    *,
-    seed: int = 0,
-    rows: int = 2000,
+    draws: Draws,
 ) -> Tensor:
     """Images (D, S, C, H, W), real-valued: an image's posterior means, but one dimension set to values.
 
@@ -104,21 +102,21 @@ def traverse(
     :param values: (S,) in standard deviations of the prior from its mean, given the groups above
     """
     device = next(model.parameters()).device
-    noise = ImageNoise(seed, torch.zeros(1, dtype=torch.int64, device=device))
+    noise = ImageNoise(draws.seed, torch.zeros(1, dtype=torch.int64, device=device))
     features = model.encoder(model.normalise(image.to(device)))
     walk = model.latent.walk(features, Centre(unmoved(model)), model.prior, noise, 1)
     latents = [term.z for term in walk.terms]
-    mean, std = (each.flatten() for each in prior_units(model, latents[:group], group, seed, rows))
+    mean, std = (each.flatten() for each in prior_units(model, latents[:group], group, draws))
     places = torch.tensor(dimensions, device=device).repeat_interleave(len(values))
     moved = mean[places] + std[places] * values.to(mean).repeat(len(dimensions))
     found = []
-    for place, value in zip(places.split(rows), moved.split(rows), strict=True):
+    for place, value in zip(places.split(draws.rows), moved.split(draws.rows), strict=True):
         count = len(place)
         held = [z.expand(count, *z.shape[1:]) for z in latents]
         flat = held[group].flatten(1).clone()
         flat[torch.arange(count, device=device), place] = value.to(flat)
         held[group] = flat.view_as(held[group])
-        same = ImageNoise(seed, torch.zeros(count, dtype=torch.int64, device=device))
+        same = ImageNoise(draws.seed, torch.zeros(count, dtype=torch.int64, device=device))
         found.append(_decoded(model, None, held, (), same, count))
     return torch.cat(found).unflatten(0, (len(dimensions), len(values)))
 
@@ -130,20 +128,17 @@ def morph_png(
     steps: int,
     moving: Collection[int],
     zero: Collection[int],
-    seed: int,
-    rows: int,
+    draws: Draws,
 ) -> bytes:
     """A row for each random pair of test images: image A, the steps from it to image B, image B."""
     images = data.test.images
     if len(images) < 2:
         raise UsageError("a path needs two test images; there is one")
-    chance = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(draws.seed)
     shown, down = [], []
     for number in range(pairs):
         pair = torch.randperm(len(images), generator=chance)[:2]
-        path = morph(
-            model, images[pair], steps, moving=moving, zero=zero, seed=seed, number=number, rows=rows
-        )
+        path = morph(model, images[pair], steps, draws, moving=moving, zero=zero, number=number)
         ends = images[pair].to(path)
         shown += [ends[:1], path, ends[1:]]
         down.append(f"{pair[0]} to {pair[1]}")
@@ -164,8 +159,7 @@ def traverse_png(
     group: int,
     dimensions: int | None,
     steps: int,
-    seed: int,
-    rows: int,
+    draws: Draws,
 ) -> bytes:
     """A row for each dimension of a group, those whose posterior means vary most over test images first."""
     told = model.latent.groups[group]
@@ -177,13 +171,13 @@ def traverse_png(
     if image >= len(images):
         raise UsageError(f"there is no test image {image}; the last is {len(images) - 1}")
     over = images[evenly_spaced(len(images), VARIANCE_OVER)]
-    variance = centres(model, over, group, seed, rows).flatten(1).double().var(0, correction=0)
+    variance = centres(model, over, group, draws).flatten(1).double().var(0, correction=0)
     if dimensions is not None and dimensions > len(variance):
         raise UsageError(f"group {told.name} has {len(variance)} dimensions, fewer than {dimensions} rows")
     most = variance.argsort(descending=True, stable=True)[: dimensions or 10].tolist()
     values = torch.linspace(-REACH, REACH, steps, dtype=torch.float64)
     one = images[image : image + 1]
-    found = traverse(model, one, group, most, values, seed=seed, rows=rows)
+    found = traverse(model, one, group, most, values, draws)
     shown = torch.cat([one.to(found).expand(len(most), 1, -1, -1, -1), found], 1).flatten(0, 1)
     down = [f"{_place(place, told.shape)}  var {variance[place]:.2g}" for place in most]
     across = ["image", *(f"{value:.3g}" for value in values.tolist())]

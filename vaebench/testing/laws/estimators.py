@@ -7,6 +7,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from vaebench.evaluation.draws import Draws
 from vaebench.testing.known import evidence, linear_gaussian, use_exact_posterior
 from vaebench.testing.law import Law, close, hold
 from vaebench.testing.statistics import ALARM, SIGMAS
@@ -33,7 +34,7 @@ def bounds_are_in_order(subject: Function, dims: int, latents: int, seed: int) -
     model = linear_gaussian(dims, latents, seed)
     x = images(dims, 1, seed).expand(300, -1, -1, -1)
     exact = evidence(model, x)[0].item()
-    few, many = subject.target(model, x, 1, 4000), subject.target(model, x, 32, 9600)
+    few, many = subject.target(model, x, 1, Draws(rows=4000)), subject.target(model, x, 32, Draws(rows=9600))
     elbo, elbo_error = _mean_and_error(few.elbo)
     iwae, iwae_error = _mean_and_error(many.iwae)
     hold(elbo <= iwae + elbo_error + iwae_error, "ELBO is above IWAE-32", elbo, f"at most {iwae:.6g}")
@@ -50,7 +51,12 @@ def exact_posterior_is_exact(subject: Function, dims: int, latents: int, seed: i
     model = linear_gaussian(dims, latents, seed)
     use_exact_posterior(model)
     x = images(dims, 5, seed)
-    close(subject.target(model, x, 7, 35).iwae, evidence(model, x), "IWAE-7 under the true posterior", 1e-8)
+    close(
+        subject.target(model, x, 7, Draws(rows=35)).iwae,
+        evidence(model, x),
+        "IWAE-7 under the true posterior",
+        1e-8,
+    )
 
 
 def converges(subject: Function, dims: int, latents: int, seed: int) -> None:
@@ -61,7 +67,7 @@ def converges(subject: Function, dims: int, latents: int, seed: int) -> None:
         bias.add_(0.7)  # too far and too wide: no weight is unbounded
     x = images(3, 20, 3)
     exact = evidence(model, x).mean().item()
-    gaps = [exact - subject.target(model, x, k, 20 * k).iwae.mean().item() for k in (1, 30, 1000)]
+    gaps = [exact - subject.target(model, x, k, Draws(rows=20 * k)).iwae.mean().item() for k in (1, 30, 1000)]
     hold(
         gaps[0] > gaps[1] > gaps[2] > -0.02,
         "log p(x) − IWAE-K for K = 1, 30, 1000",
@@ -74,10 +80,10 @@ def converges(subject: Function, dims: int, latents: int, seed: int) -> None:
 def every_image_counts(subject: Function, dims: int, latents: int, seed: int) -> None:
     model = linear_gaussian(dims, latents, seed)
     x = images(dims, 11, seed)
-    whole = subject.target(model, x, 6, 10**6)
+    whole = subject.target(model, x, 6, Draws(rows=10**6))
     hold(len(whole.iwae) == 11, "images scored of 11", len(whole.iwae), 11)
     for at_once in (1, 6, 24, 64):
-        found = subject.target(model, x, 6, at_once)
+        found = subject.target(model, x, 6, Draws(rows=at_once))
         hold(len(found.iwae) == 11, f"images scored of 11, {at_once} rows at a time", len(found.iwae), 11)
         for name in ("iwae", "elbo", "distortion"):
             close(getattr(found, name), getattr(whole, name), f"{name} with {at_once} rows at a time", 1e-9)
