@@ -126,7 +126,7 @@ def test_eval_settles_what_is_left_open_as_run_does(finished: Path, call: Called
         ("samples", "--set samples: write KEY=VALUE"),
         ("sampels=3", "did you mean samples?"),
         ("extractor=mnits", "there is no extractor mnits"),
-        ("extractor=mnist", "extractor mnist is made for images of shape (1, 28, 28), not (1, 8, 8)"),
+        ("extractor=mnist", "extractor mnist needs images of shape (1, 28, 28), not (1, 8, 8)"),
     ],
 )
 def test_what_cannot_be_scored_is_said_before_scoring(

@@ -125,7 +125,7 @@ def test_a_zeroed_group_has_no_direct_say(group: int) -> None:
 
 
 def test_what_cannot_be_zeroed_is_said() -> None:
-    with pytest.raises(UsageError, match=r"^no group can be zeroed here: Gaussian does not say"):
+    with pytest.raises(UsageError, match=r"^this model cannot leave out a group: Gaussian does not say"):
         paths.morph(model_of("vectors"), ends(), 3, Draws(), moving={0}, zero={0})
 
 
@@ -230,5 +230,5 @@ def test_groups_go_by_name() -> None:
         numbered(groups, "botom")
     with pytest.raises(UsageError, match="has no latents"):
         numbered((), None)
-    with pytest.raises(UsageError, match="two test images"):
+    with pytest.raises(UsageError, match="at least two test images"):
         paths.morph_png(model_of("vectors"), data(count=1), 1, 2, {0}, (), Draws(rows=9))

@@ -1,4 +1,4 @@
-"""What a data set gave, held to what it promises: integer images in their range, and labels that fit them."""
+"""Checks on a data set: integer images in their range, and labels that fit them."""
 
 import math
 import operator
@@ -18,23 +18,23 @@ from vaebench.text import one_line
 _MOST_LEVELS = 256
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SEEN = 16
-"""Training images that are drawn once, to see whether ``draw`` gives what is promised."""
+"""How many training images are drawn once to check ``draw``."""
 
 
 def checked(label: str, given: Any) -> Dataset:
-    """The data set, its numbers as Python's and its tensors as uint8 and int64 on the CPU.
+    """Check a data set; return it with Python numbers and with uint8 and int64 tensors on the CPU.
 
     :param label: the data set and its package, for messages
-    :raises UsageError: in one line, with the split, what is there and what is expected
+    :raises UsageError: naming the split, what was given and what is expected
     """
     if not isinstance(given, Dataset):
-        raise UsageError(f"{label}: it gives {_kind(given)}, where a vaebench.contracts.Dataset is expected")
+        raise UsageError(f"{label}: it must return a vaebench.contracts.Dataset, not {_kind(given)}")
     if not isinstance(given.name, str) or not given.name.strip():
-        raise UsageError(f"{label}: its name is {one_line(repr(given.name))}, where text is expected")
+        raise UsageError(f"{label}: its name must be text, not {one_line(repr(given.name))}")
     if not isinstance(given.checksum, str) or not _SHA256.fullmatch(given.checksum):
         raise UsageError(
-            f"{label}: its checksum is {one_line(repr(given.checksum))}, where 64 digits 0 .. 9, a .. f are "
-            "expected, as vaebench.datasets.splits.checksum gives"
+            f"{label}: its checksum must be 64 digits 0 .. 9, a .. f, as vaebench.datasets.splits.checksum "
+            f"returns, not {one_line(repr(given.checksum))}"
         )
     image = _image(label, given.image)
     train, validation, test = (
@@ -63,7 +63,7 @@ def checked(label: str, given: Any) -> Dataset:
 
 def _image(label: str, image: Any) -> ImageShape:
     if not isinstance(image, ImageShape):
-        raise UsageError(f"{label}: its image is {_kind(image)}, where an ImageShape is expected")
+        raise UsageError(f"{label}: its image must be an ImageShape, not {_kind(image)}")
     numbers = {}
     for name, least in (("channels", 1), ("height", 1), ("width", 1), ("levels", 2)):
         most = _MOST_LEVELS if name == "levels" else None
@@ -74,24 +74,24 @@ def _image(label: str, image: Any) -> ImageShape:
             numbers[name] = -1
         if numbers[name] < least or (most is not None and numbers[name] > most):
             range_ = f"an integer from {least} to {most}" if most else f"an integer >= {least}"
-            raise UsageError(
-                f"{label}: its image.{name} is {one_line(repr(value))}, where {range_} is expected"
-            )
+            raise UsageError(f"{label}: its image.{name} must be {range_}, not {one_line(repr(value))}")
     return ImageShape(**numbers)
 
 
 def _split(where: str, split: Any, image: ImageShape, *, drawn: bool, empty: bool) -> Split:
-    """:param drawn: what is stored is not what a model sees, so that its values are free
-    :param empty: it may have no image
+    """Check one split.
+
+    :param drawn: whether the model sees ``draw`` of these images, whose stored values are then not checked
+    :param empty: whether the split may have no images
     """
     if not isinstance(split, tuple) or len(split) != 2:
-        raise UsageError(f"{where} is {_kind(split)}, where a Split of images and labels is expected")
+        raise UsageError(f"{where} must be a Split of images and labels, not {_kind(split)}")
     images = _tensor(split[0])
     if images is None or images.ndim == 0:
-        raise UsageError(f"{where} has {_kind(split[0])} for images, where {_expected(image)} are expected")
+        raise UsageError(f"{where} must have {_expected(image)} as images, not {_kind(split[0])}")
     if not len(images):
         if not empty:
-            raise UsageError(f"{where} is empty, where {_expected(image)} are expected")
+            raise UsageError(f"{where} is empty, but must have {_expected(image)}")
         shape = (0, image.channels, image.height, image.width)
         images = torch.zeros(shape, dtype=torch.uint8)
     elif not drawn:
@@ -100,38 +100,36 @@ def _split(where: str, split: Any, image: ImageShape, *, drawn: bool, empty: boo
 
 
 def _pixels(where: str, images: Tensor, image: ImageShape) -> Tensor:
-    """The images (N, C, H, W) as uint8."""
+    """Check images (N, C, H, W) and convert them to uint8."""
     if tuple(images.shape[1:]) != (image.channels, image.height, image.width) or images.ndim != 4:
-        raise UsageError(
-            f"{where} has the shape {tuple(images.shape)}, where {_expected(image)} are expected"
-        )
+        raise UsageError(f"{where} must have {_expected(image)}, but has the shape {tuple(images.shape)}")
     if images.is_floating_point() or images.is_complex():
-        raise UsageError(f"{where} has {_values(images)}, where {_expected(image)} are expected")
+        raise UsageError(f"{where} must have {_expected(image)}, but has {_values(images)}")
     if images.dtype == torch.uint8 and image.levels == _MOST_LEVELS:
         return images
     whole = images if images.dtype == torch.uint8 else images.long()
     least, most = int(whole.min()), int(whole.max())
     if least < 0 or most >= image.levels:
-        raise UsageError(f"{where} has {_values(whole)}, where {_expected(image)} are expected")
+        raise UsageError(f"{where} must have {_expected(image)}, but has {_values(whole)}")
     return whole.to(torch.uint8)
 
 
 def _labels(where: str, given: Any, count: int) -> Tensor | None:
-    """The labels (N,) as int64."""
+    """Check labels (N,) and convert them to int64."""
     if given is None:
         return None
-    expected = f"none, or {count} integers >= 0, one for each image, are expected"
+    expected = f"must have no labels, or {count} integers >= 0, one per image"
     labels = _tensor(given)
     if labels is None:
-        raise UsageError(f"{where} has {_kind(given)} for labels, where {expected}")
+        raise UsageError(f"{where} {expected}, not {_kind(given)}")
     if tuple(labels.shape) != (count,):
-        raise UsageError(f"{where} has labels of the shape {tuple(labels.shape)}, where {expected}")
+        raise UsageError(f"{where} {expected}, but has labels of the shape {tuple(labels.shape)}")
     if not count:
         return labels.long()
     if labels.is_floating_point() or labels.is_complex():
-        raise UsageError(f"{where} has labels of {_values(labels)}, where {expected}")
+        raise UsageError(f"{where} {expected}, but has labels of {_values(labels)}")
     if int(labels.long().min()) < 0:
-        raise UsageError(f"{where} has labels of {_values(labels.long())}, where {expected}")
+        raise UsageError(f"{where} {expected}, but has labels of {_values(labels.long())}")
     return labels.long()
 
 
@@ -140,9 +138,9 @@ def _check_draw(label: str, data: Dataset, stored: Tensor, image: ImageShape) ->
         return
     with torch.random.fork_rng(devices=[]):
         drawn = _tensor(data.draw(stored[:_SEEN]))
-    where = f"{label}: what draw makes of its train split"
+    where = f"{label}: the result of draw on its train split"
     if drawn is None or len(drawn) != len(stored[:_SEEN]):
-        raise UsageError(f"{where} is {_kind(drawn)}, where {_expected(image)} are expected, one for each")
+        raise UsageError(f"{where} must have {_expected(image)}, one per image, but is {_kind(drawn)}")
     _pixels(where, drawn, image)
 
 
@@ -150,14 +148,13 @@ def _check_classes(label: str, classes: tuple[str, ...], *splits: Split) -> None
     most = max((int(s.labels.max()) for s in splits if s.labels is not None and len(s.labels)), default=-1)
     if classes and most >= len(classes):
         raise UsageError(
-            f"{label}: it names {len(classes)} classes and has the label {most}, "
-            "where a name for each is expected"
+            f"{label}: it names {len(classes)} classes but has the label {most}; every label needs a name"
         )
 
 
 def _tensor(given: Any) -> Tensor | None:
-    """What is a tensor or an array, on the CPU; None for anything else."""
-    if isinstance(given, np.ndarray):  # torch takes neither another byte order nor memory that is read-only
+    """Convert a tensor or an array to a tensor on the CPU; None for anything else."""
+    if isinstance(given, np.ndarray):  # torch accepts neither another byte order nor read-only memory
         given = np.array(given, dtype=given.dtype.newbyteorder("="))
     try:
         return torch.as_tensor(given).detach().cpu()
@@ -171,7 +168,7 @@ def _positive(label: str, name: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not 0 < number < math.inf:
-        raise UsageError(f"{label}: its {name} is {one_line(repr(value))}, where a number > 0 is expected")
+        raise UsageError(f"{label}: its {name} must be a number > 0, not {one_line(repr(value))}")
     return number
 
 
@@ -181,9 +178,7 @@ def _texts(label: str, name: str, given: Any) -> tuple[str, ...]:
         or not isinstance(given, Sequence)
         or not all(isinstance(t, str) for t in given)
     ):
-        raise UsageError(
-            f"{label}: its {name} are {one_line(repr(given))}, where a tuple of texts is expected"
-        )
+        raise UsageError(f"{label}: its {name} must be a tuple of texts, not {one_line(repr(given))}")
     return tuple(given)
 
 
@@ -193,14 +188,14 @@ def _expected(image: ImageShape) -> str:
 
 
 def _values(values: Tensor) -> str:
-    """``"float32 values from 0.0 to 1.0, 3 of them NaN"``."""
+    """Describe values, as in ``"float32 values from 0.0 to 1.0, 3 of them NaN"``."""
     kind = str(values.dtype).removeprefix("torch.")
     if values.is_complex():
         return f"{kind} values"
     absent = int(values.isnan().sum())
-    there = values[~values.isnan()]
-    spread = f" from {there.min().item():g} to {there.max().item():g}" if len(there) else ""
-    return f"{kind} values{spread}" + (f", {absent} of them NaN" if absent else "")
+    numbers = values[~values.isnan()]
+    span = f" from {numbers.min().item():g} to {numbers.max().item():g}" if len(numbers) else ""
+    return f"{kind} values{span}" + (f", {absent} of them NaN" if absent else "")
 
 
 def _kind(given: Any) -> str:

@@ -1,4 +1,4 @@
-"""How a measurement draws: with which noise, and how much of it at once."""
+"""The seed and the batch size of a measurement."""
 
 from dataclasses import dataclass
 
