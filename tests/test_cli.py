@@ -190,7 +190,7 @@ def test_a_part_that_changed_is_named_and_marked(finished: Path, call: Called, t
         (["run", "--compose", "latent.blocks=8q1"], "'8q1' is neither"),
         (["run", "--compose", "enc=mlp", "--data", "digit"], "did you mean digits?"),
         (["run", "--compose", "enc=mlp", "--data", "folder:/nowhere"], "/nowhere"),
-        (["run", "--compose", "enc=mlp", "--data", "digits:x"], "digits takes nothing after a colon"),
+        (["run", "--compose", "enc=mlp", "--data", "digits:x"], "digits has no path, so no colon"),
         (["run", "--compose", "enc=mlp", "--set", "lrr=1"], "lrr is no setting"),
         (["run", "--compose", "enc=mlp", "--set", "lr=-1"], "lr=-1: a number > 0, or none is expected"),
         (["run", "--compose", "enc=mlp", "--set", "lr"], "--set lr: write KEY=VALUE"),

@@ -28,13 +28,13 @@ def checked(label: str, given: Any) -> Dataset:
     :raises UsageError: naming the split, what was given and what is expected
     """
     if not isinstance(given, Dataset):
-        raise UsageError(f"{label}: it must return a vaebench.contracts.Dataset, not {_kind(given)}")
+        raise UsageError(f"{label}: it gives {_kind(given)}, where a vaebench.contracts.Dataset is expected")
     if not isinstance(given.name, str) or not given.name.strip():
-        raise UsageError(f"{label}: its name must be text, not {one_line(repr(given.name))}")
+        raise UsageError(f"{label}: its name is {one_line(repr(given.name))}, where text is expected")
     if not isinstance(given.checksum, str) or not _SHA256.fullmatch(given.checksum):
         raise UsageError(
-            f"{label}: its checksum must be 64 digits 0 .. 9, a .. f, as vaebench.datasets.splits.checksum "
-            f"returns, not {one_line(repr(given.checksum))}"
+            f"{label}: its checksum is {one_line(repr(given.checksum))}, where 64 digits 0 .. 9, a .. f are "
+            "expected, as vaebench.datasets.splits.checksum gives"
         )
     image = _image(label, given.image)
     train, validation, test = (
@@ -63,7 +63,7 @@ def checked(label: str, given: Any) -> Dataset:
 
 def _image(label: str, image: Any) -> ImageShape:
     if not isinstance(image, ImageShape):
-        raise UsageError(f"{label}: its image must be an ImageShape, not {_kind(image)}")
+        raise UsageError(f"{label}: its image is {_kind(image)}, where an ImageShape is expected")
     numbers = {}
     for name, least in (("channels", 1), ("height", 1), ("width", 1), ("levels", 2)):
         most = _MOST_LEVELS if name == "levels" else None
@@ -74,7 +74,9 @@ def _image(label: str, image: Any) -> ImageShape:
             numbers[name] = -1
         if numbers[name] < least or (most is not None and numbers[name] > most):
             range_ = f"an integer from {least} to {most}" if most else f"an integer >= {least}"
-            raise UsageError(f"{label}: its image.{name} must be {range_}, not {one_line(repr(value))}")
+            raise UsageError(
+                f"{label}: its image.{name} is {one_line(repr(value))}, where {range_} is expected"
+            )
     return ImageShape(**numbers)
 
 
@@ -85,13 +87,13 @@ def _split(where: str, split: Any, image: ImageShape, *, drawn: bool, empty: boo
     :param empty: whether the split may have no images
     """
     if not isinstance(split, tuple) or len(split) != 2:
-        raise UsageError(f"{where} must be a Split of images and labels, not {_kind(split)}")
+        raise UsageError(f"{where} is {_kind(split)}, where a Split of images and labels is expected")
     images = _tensor(split[0])
     if images is None or images.ndim == 0:
-        raise UsageError(f"{where} must have {_expected(image)} as images, not {_kind(split[0])}")
+        raise UsageError(f"{where} has {_kind(split[0])} for images, where {_expected(image)} are expected")
     if not len(images):
         if not empty:
-            raise UsageError(f"{where} is empty, but must have {_expected(image)}")
+            raise UsageError(f"{where} is empty, where {_expected(image)} are expected")
         shape = (0, image.channels, image.height, image.width)
         images = torch.zeros(shape, dtype=torch.uint8)
     elif not drawn:
@@ -102,15 +104,17 @@ def _split(where: str, split: Any, image: ImageShape, *, drawn: bool, empty: boo
 def _pixels(where: str, images: Tensor, image: ImageShape) -> Tensor:
     """Check images (N, C, H, W) and convert them to uint8."""
     if tuple(images.shape[1:]) != (image.channels, image.height, image.width) or images.ndim != 4:
-        raise UsageError(f"{where} must have {_expected(image)}, but has the shape {tuple(images.shape)}")
+        raise UsageError(
+            f"{where} has the shape {tuple(images.shape)}, where {_expected(image)} are expected"
+        )
     if images.is_floating_point() or images.is_complex():
-        raise UsageError(f"{where} must have {_expected(image)}, but has {_values(images)}")
+        raise UsageError(f"{where} has {_values(images)}, where {_expected(image)} are expected")
     if images.dtype == torch.uint8 and image.levels == _MOST_LEVELS:
         return images
     whole = images if images.dtype == torch.uint8 else images.long()
     least, most = int(whole.min()), int(whole.max())
     if least < 0 or most >= image.levels:
-        raise UsageError(f"{where} must have {_expected(image)}, but has {_values(whole)}")
+        raise UsageError(f"{where} has {_values(whole)}, where {_expected(image)} are expected")
     return whole.to(torch.uint8)
 
 
@@ -118,18 +122,18 @@ def _labels(where: str, given: Any, count: int) -> Tensor | None:
     """Check labels (N,) and convert them to int64."""
     if given is None:
         return None
-    expected = f"must have no labels, or {count} integers >= 0, one per image"
+    expected = f"none, or {count} integers >= 0, one for each image, are expected"
     labels = _tensor(given)
     if labels is None:
-        raise UsageError(f"{where} {expected}, not {_kind(given)}")
+        raise UsageError(f"{where} has {_kind(given)} for labels, where {expected}")
     if tuple(labels.shape) != (count,):
-        raise UsageError(f"{where} {expected}, but has labels of the shape {tuple(labels.shape)}")
+        raise UsageError(f"{where} has labels of the shape {tuple(labels.shape)}, where {expected}")
     if not count:
         return labels.long()
     if labels.is_floating_point() or labels.is_complex():
-        raise UsageError(f"{where} {expected}, but has labels of {_values(labels)}")
+        raise UsageError(f"{where} has labels of {_values(labels)}, where {expected}")
     if int(labels.long().min()) < 0:
-        raise UsageError(f"{where} {expected}, but has labels of {_values(labels.long())}")
+        raise UsageError(f"{where} has labels of {_values(labels.long())}, where {expected}")
     return labels.long()
 
 
@@ -138,9 +142,9 @@ def _check_draw(label: str, data: Dataset, stored: Tensor, image: ImageShape) ->
         return
     with torch.random.fork_rng(devices=[]):
         drawn = _tensor(data.draw(stored[:_SEEN]))
-    where = f"{label}: the result of draw on its train split"
+    where = f"{label}: what draw makes of its train split"
     if drawn is None or len(drawn) != len(stored[:_SEEN]):
-        raise UsageError(f"{where} must have {_expected(image)}, one per image, but is {_kind(drawn)}")
+        raise UsageError(f"{where} is {_kind(drawn)}, where {_expected(image)} are expected, one for each")
     _pixels(where, drawn, image)
 
 
@@ -148,7 +152,8 @@ def _check_classes(label: str, classes: tuple[str, ...], *splits: Split) -> None
     most = max((int(s.labels.max()) for s in splits if s.labels is not None and len(s.labels)), default=-1)
     if classes and most >= len(classes):
         raise UsageError(
-            f"{label}: it names {len(classes)} classes but has the label {most}; every label needs a name"
+            f"{label}: it names {len(classes)} classes and has the label {most}, "
+            "where a name for each is expected"
         )
 
 
@@ -168,7 +173,7 @@ def _positive(label: str, name: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not 0 < number < math.inf:
-        raise UsageError(f"{label}: its {name} must be a number > 0, not {one_line(repr(value))}")
+        raise UsageError(f"{label}: its {name} is {one_line(repr(value))}, where a number > 0 is expected")
     return number
 
 
@@ -178,7 +183,9 @@ def _texts(label: str, name: str, given: Any) -> tuple[str, ...]:
         or not isinstance(given, Sequence)
         or not all(isinstance(t, str) for t in given)
     ):
-        raise UsageError(f"{label}: its {name} must be a tuple of texts, not {one_line(repr(given))}")
+        raise UsageError(
+            f"{label}: its {name} are {one_line(repr(given))}, where a tuple of texts is expected"
+        )
     return tuple(given)
 
 

@@ -75,7 +75,7 @@ def folder(
     )
     skipped = _named(found.files, read.unusable)
     if read.unusable and unreadable == "refuse":
-        raise UsageError(f"{label}: {skipped}; use unreadable=skip to skip them")
+        raise UsageError(f"{label}: {skipped}; unreadable=skip skips them")
     usable = [row for row in range(len(found.files)) if row not in read.unusable]
     if len(usable) < 3:
         problem = f"; {skipped}" if skipped else ""
