@@ -11,15 +11,15 @@ from filelock import FileLock
 from vaebench.errors import UsageError
 from vaebench.text import one_line
 
-Found = TypeVar("Found")
+Loaded = TypeVar("Loaded")
 
 _SECONDS = 30.0
 _LOCK = ".download.lock"
 
 
 def found_or_downloaded(
-    name: str, place: Path, root: Path, files: str, load: Callable[[bool], Found]
-) -> Found:
+    name: str, place: Path, root: Path, files: str, load: Callable[[bool], Loaded]
+) -> Loaded:
     """Call ``load(False)``, which reads existing files; if that fails, ``load(True)``, which downloads them.
 
     :param place: the folder of the files, for messages

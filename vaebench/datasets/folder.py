@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vaebench.contracts import Dataset, Split
 from vaebench.datasets.drawing import Drawn, How, drawn
-from vaebench.datasets.folder_layout import Found, UnclearError, classes, find
+from vaebench.datasets.folder_layout import Layout, UnclearError, classes, find
 from vaebench.datasets.images import read_all, read_picture
 from vaebench.datasets.splits import Levels, assemble, equal_images, files_sha256, take
 from vaebench.errors import UsageError
@@ -67,21 +67,21 @@ def folder(
     if validation + test >= 1:
         raise UsageError(f"{label}: validation={validation} and test={test} leave no images for training")
     place = _located(label, path, root)
-    found = _found(label, place, named)
+    layout = _layout(label, place, named)
     read = read_all(
-        [place / file for file in found.files],
+        [place / file for file in layout.files],
         lambda file: _square(file, size, fit, grey),
         (1 if grey else 3, size, size),
     )
-    skipped = _named(found.files, read.unusable)
+    skipped = _named(layout.files, read.unusable)
     if read.unusable and unreadable == "refuse":
         raise UsageError(f"{label}: {skipped}; unreadable=skip skips them")
-    usable = [row for row in range(len(found.files)) if row not in read.unusable]
+    usable = [row for row in range(len(layout.files)) if row not in read.unusable]
     if len(usable) < 3:
         problem = f"; {skipped}" if skipped else ""
         raise UsageError(f"{label}: at least 3 usable images are needed; there are {len(usable)}{problem}")
-    rows = _drawn(found, usable, read.sha256, split, {"validation": validation, "test": test}, seed)
-    labels, names = classes([found.kinds[row] for row in usable])
+    rows = _drawn(layout, usable, read.sha256, split, {"validation": validation, "test": test}, seed)
+    labels, names = classes([layout.kinds[row] for row in usable])
     whole = Split(read.images[usable] if read.unusable else read.images, labels)
     splits = _splits(
         label, whole, rows, "; use split=shuffle to give each split its share" if split == "hash" else ""
@@ -92,9 +92,9 @@ def folder(
         levels=levels,
         epochs=50,
         extractor="inception",
-        notes=_notes(skipped, found, rows, splits),
+        notes=_notes(skipped, layout, rows, splits),
         classes=names,
-        files_sha256=files_sha256(zip(map(str, found.files), read.sha256, strict=True)),
+        files_sha256=files_sha256(zip(map(str, layout.files), read.sha256, strict=True)),
         settled={"split": split},
     )
 
@@ -111,9 +111,9 @@ def _located(label: str, path: str, root: Path) -> Path:
     raise UsageError(f"{label}: no such folder; looked for {' and '.join(map(one_line, places))}")
 
 
-def _found(label: str, place: Path, named: bool) -> Found:
+def _layout(label: str, place: Path, named: bool) -> Layout:
     try:
-        found = find(place, named)
+        layout = find(place, named)
     except OSError as error:
         raise UsageError(f"{label}: {one_line(error.filename)} cannot be listed ({error.strerror})") from None
     except UnclearError as error:
@@ -121,14 +121,14 @@ def _found(label: str, place: Path, named: bool) -> Found:
             f"{label}: {one_line(error)}; name the subfolders train, validation and test, or use named=false "
             "to ignore such names"
         ) from None
-    if not found.files:
+    if not layout.files:
         where = (
-            f"below its {' and '.join(sorted(found.given))} folders"
-            if found.given
+            f"below its {' and '.join(sorted(layout.given))} folders"
+            if layout.given
             else "in it or its subfolders"
         )
         raise UsageError(f"{label}: no file {where} has the suffix of an image (.png, .jpg, .webp, ...)")
-    return found
+    return layout
 
 
 def _square(file: Path, size: int, fit: Fit, grey: bool) -> Image.Image:
@@ -142,7 +142,7 @@ def _square(file: Path, size: int, fit: Fit, grey: bool) -> Image.Image:
 
 
 def _drawn(
-    found: Found,
+    layout: Layout,
     usable: Sequence[int],
     sha256: Sequence[str | None],
     how: How,
@@ -150,10 +150,10 @@ def _drawn(
     seed: int,
 ) -> Drawn:
     """The rows of each split among the usable images."""
-    roles = [found.roles[row] for row in usable]
+    roles = [layout.roles[row] for row in usable]
     given: dict[str, Tensor] = {
         role: torch.tensor([k for k, split in enumerate(roles) if split == role], dtype=torch.int64)
-        for role in found.given
+        for role in layout.given
     }
     return drawn(how, [str(sha256[row]) for row in usable], given, shares, seed)
 
@@ -178,13 +178,13 @@ def _named(files: Sequence[PurePosixPath], unusable: Mapping[int, str]) -> str:
     return f"{len(unusable)} of {len(files)} files cannot be used: {', '.join(first + more)}"
 
 
-def _notes(skipped: str, found: Found, rows: Drawn, splits: tuple[Split, Split, Split]) -> tuple[str, ...]:
-    drawn_from_train = [name for name in ("validation", "test") if found.given and name not in found.given]
+def _notes(skipped: str, layout: Layout, rows: Drawn, splits: tuple[Split, Split, Split]) -> tuple[str, ...]:
+    drawn_from_train = [name for name in ("validation", "test") if layout.given and name not in layout.given]
     notes = (
         skipped,
-        f"{found.outside} images outside the folders of the splits are skipped" if found.outside else "",
-        f"{found.others} files without the suffix of a supported image format are skipped"
-        if found.others
+        f"{layout.outside} images outside the folders of the splits are skipped" if layout.outside else "",
+        f"{layout.others} files without the suffix of a supported image format are skipped"
+        if layout.others
         else "",
         f"no subfolder is named {' or '.join(drawn_from_train)}: drawn from train"
         if drawn_from_train

@@ -11,14 +11,21 @@ import torch
 from torch import Tensor
 
 from vaebench.datasets.formats import suffixes
-from vaebench.datasets.split_names import Role, Told, lists_of_splits, read_name, read_siblings, says_no_more
+from vaebench.datasets.split_names import (
+    Role,
+    SplitName,
+    lists_of_splits,
+    read_name,
+    read_siblings,
+    says_no_more,
+)
 
 
 class UnclearError(Exception):
     """Raised for names that may or may not name splits; the message lists them in one line."""
 
 
-class Found(NamedTuple):
+class Layout(NamedTuple):
     """The image files below a folder."""
 
     files: list[PurePosixPath]
@@ -35,7 +42,7 @@ class Found(NamedTuple):
     """How many files do not have the suffix of an image."""
 
 
-def find(place: Path, named: bool = True) -> Found:
+def find(place: Path, named: bool = True) -> Layout:
     """Find every file below ``place`` with the suffix of a supported format.
 
     The order is the same on any file system. Hidden files and folders are ignored; links to folders are
@@ -64,12 +71,12 @@ def find(place: Path, named: bool = True) -> Found:
     roles: list[Role | None] = [_settled(tree.roles[image], tree.given) for image in inside]
     given = frozenset(_settled(role, tree.given) for role in tree.given)
     kinds = [tree.kinds[image] for image in inside]
-    return Found(inside, roles, kinds, given, len(images) - len(inside), others)
+    return Layout(inside, roles, kinds, given, len(images) - len(inside), others)
 
 
-def _every(images: list[PurePosixPath], others: int) -> Found:
+def _every(images: list[PurePosixPath], others: int) -> Layout:
     kinds = [image.parts[:-1] for image in images]
-    return Found(images, [None] * len(images), kinds, frozenset(), 0, others)
+    return Layout(images, [None] * len(images), kinds, frozenset(), 0, others)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -114,17 +121,17 @@ class _Tree:
                 folders.setdefault(image.parts[depth], []).append(image)
         here = PurePosixPath(*images[0].parts[:depth]) if images else PurePosixPath()
         splits = read_siblings([*folders, *self.empty.get(here, ())]) if images else {}
-        roles = {told.role for told in splits.values()}
+        roles = {match.role for match in splits.values()}
         if len(roles) == 1 and not splits.keys() & folders.keys():
             splits, roles = {}, set()  # an empty folder test/ alone does not define splits
         if _in_file_names(loose) and not splits and role is None:
             self._take_files(loose, kinds)
         elif self._are_splits(here, splits, roles, bool(loose) or bool(folders.keys() - splits), role):
             self.given |= roles
-            several = len({told.rest for told in splits.values()}) > 1
-            for name, told in splits.items():
-                kind = (" ".join(told.rest) or name,) if several else ()
-                self.enter(folders.get(name, []), depth + 1, told.role, (*kinds, *kind))
+            several = len({match.rest for match in splits.values()}) > 1
+            for name, match in splits.items():
+                kind = (" ".join(match.rest) or name,) if several else ()
+                self.enter(folders.get(name, []), depth + 1, match.role, (*kinds, *kind))
         else:
             for name, inside in folders.items():
                 again = role is not None and len(folders) == 1 and not loose and _says(name, role)
@@ -133,7 +140,12 @@ class _Tree:
                 self._take(image, role, kinds)
 
     def _are_splits(
-        self, here: PurePosixPath, splits: dict[str, Told], roles: set[Role], more: bool, role: Role | None
+        self,
+        here: PurePosixPath,
+        splits: dict[str, SplitName],
+        roles: set[Role],
+        more: bool,
+        role: Role | None,
     ) -> bool:
         """Whether the names are splits rather than classes.
 
@@ -149,10 +161,10 @@ class _Tree:
 
     def _take_files(self, images: Sequence[PurePosixPath], kinds: tuple[str, ...]) -> None:
         for image in images:
-            told = read_name(image.stem)
-            assert told is not None
-            self.given.add(told.role)
-            self._take(image, told.role, kinds)
+            match = read_name(image.stem)
+            assert match is not None
+            self.given.add(match.role)
+            self._take(image, match.role, kinds)
 
     def _take(self, image: PurePosixPath, role: Role | None, kinds: tuple[str, ...]) -> None:
         if role is not None:
@@ -164,16 +176,16 @@ def _in_file_names(images: Sequence[PurePosixPath]) -> bool:
     """Whether every file name contains a split, and several occur: ``train_01.png``, ``test_01.png``."""
     roles = set()
     for image in images:
-        told = read_name(image.stem)
-        if told is None:
+        match = read_name(image.stem)
+        if match is None:
             return False
-        roles.add(told.role)
+        roles.add(match.role)
     return len(roles) > 1
 
 
 def _says(name: str, role: Role) -> bool:
-    told = read_name(name)
-    return told is not None and told.role == role and not told.rest
+    match = read_name(name)
+    return match is not None and match.role == role and not match.rest
 
 
 def _below(place: Path) -> tuple[list[Path], list[Path]]:

@@ -41,7 +41,7 @@ def mnist_binary(root: Path) -> Dataset:
 
 
 def draw(intensities: Tensor) -> Tensor:
-    """x ~ Bernoulli(intensity / 255), uint8 (B, C, H, W), from torch's default generator of the device."""
+    """Draw x ~ Bernoulli(intensity / 255), uint8 (B, C, H, W), from torch's default generator."""
     return torch.bernoulli(intensities.float() / 255).to(torch.uint8)
 
 

@@ -37,7 +37,7 @@ _LISTS = frozenset((".txt", ".csv", ".tsv", ".json", ".jsonl", ".lst", ".list", 
 _ASSIGNMENT = frozenset(("split", "splits", "partition", "partitions"))
 
 
-class Told(NamedTuple):
+class SplitName(NamedTuple):
     """The split that a name contains, and its other words."""
 
     role: Role
@@ -45,7 +45,7 @@ class Told(NamedTuple):
     """The other words, without numbers and words like ``set`` and ``images``."""
 
 
-def read_name(name: str) -> Told | None:
+def read_name(name: str) -> SplitName | None:
     """Find a split in a name; None if it contains no split or several."""
     words = _bare_words(name)
     roles = {_WORDS[word] for word in words if word in _WORDS}
@@ -54,20 +54,20 @@ def read_name(name: str) -> Told | None:
     if len(roles) != 1:
         return None
     rest = tuple(w for w in words if w not in _WORDS and w not in _BESIDE and not w.isdecimal())
-    return Told(roles.pop(), rest)
+    return SplitName(roles.pop(), rest)
 
 
-def read_siblings(names: Iterable[str]) -> dict[str, Told]:
+def read_siblings(names: Iterable[str]) -> dict[str, SplitName]:
     """The splits among the folders in one place.
 
     The word of a split alone is a split. With other words it is one if another split with the same words is
     next to it, as in ``seg_train`` and ``seg_test``; ``train_station`` and ``test_tube`` are no splits.
     """
-    all_told = {name: told for name in names if (told := read_name(name)) is not None}
+    matches = {name: match for name in names if (match := read_name(name)) is not None}
     roles: dict[tuple[str, ...], set[Role]] = {}
-    for told in all_told.values():
-        roles.setdefault(told.rest, set()).add(told.role)
-    return {n: told for n, told in all_told.items() if not told.rest or len(roles[told.rest]) > 1}
+    for match in matches.values():
+        roles.setdefault(match.rest, set()).add(match.role)
+    return {n: match for n, match in matches.items() if not match.rest or len(roles[match.rest]) > 1}
 
 
 def lists_of_splits(names: Iterable[str]) -> list[str]:
@@ -80,10 +80,10 @@ def lists_of_splits(names: Iterable[str]) -> list[str]:
             continue
         if _ASSIGNMENT & set(_words(stem)):
             return [name]
-        told = read_name(stem)
-        if told is not None and not told.rest:
+        match = read_name(stem)
+        if match is not None and not match.rest:
             lists.append(name)
-            roles.add(told.role)
+            roles.add(match.role)
     return lists if len(roles) > 1 else []
 
 

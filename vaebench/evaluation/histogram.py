@@ -19,10 +19,10 @@ def histogram_bits_per_dim(train: Tensor, test: Tensor, levels: int) -> float:
     dims = train[0].numel()
     rows = max(1, CHUNK // dims // LANES) * LANES
     counts = torch.ones(dims, levels, dtype=torch.float64)
-    one = torch.ones((), dtype=torch.float64)
+    unit = torch.ones((), dtype=torch.float64)
     for part in train.split(rows):
         flat = part.flatten(1).long().T
-        counts.scatter_add_(1, flat, one.expand(flat.shape))
+        counts.scatter_add_(1, flat, unit.expand(flat.shape))
     log_p = (counts / counts.sum(1, keepdim=True)).log()
     # every piece has at least LANES columns, so that each image's sum is the same as over all images at once
     parts = test.tensor_split(list(range(rows, len(test) - LANES + 1, rows)))

@@ -31,7 +31,7 @@ def reproducing(record: Record) -> str:
     """The command of a record, preceded by the commands of the runs that it starts from."""
     *before, last = record.command.split(_AND)
     try:
-        earlier = [_explicit(one, None) for one in before]
+        earlier = [_explicit(command, None) for command in before]
         return _AND.join([*earlier, _explicit(last, record)])
     except ValueError:  # not a command line
         return record.command

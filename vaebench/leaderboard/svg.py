@@ -118,7 +118,7 @@ class _Canvas:
             f'<text class="title" x="{LEFT}" y="21">{title}</text>',
             *self.axes(),
             *(self.guide(guide) for guide in self.plot.guides),
-            *(self.one(place, series) for place, series in enumerate(self.plot.series)),
+            *(self.series(place, series) for place, series in enumerate(self.plot.series)),
             *(self.ends() if self.plot.lines else [*self.numbers(), *self.legend()]),
             "</svg>",
         ]
@@ -168,7 +168,7 @@ class _Canvas:
     def shift(self, place: int) -> float:
         return self.step * (place - (len(self.plot.series) - 1) / 2)
 
-    def one(self, place: int, series: Series) -> str:
+    def series(self, place: int, series: Series) -> str:
         """Error bars, line and marks of a series."""
         shift = self.shift(place)
         at = [(self.x(point.x, shift), self.y(point.y), point) for point in series.points]
