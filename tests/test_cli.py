@@ -126,7 +126,7 @@ def test_eval_settles_what_is_left_open_as_run_does(finished: Path, call: Called
         ("samples", "--set samples: write KEY=VALUE"),
         ("sampels=3", "did you mean samples?"),
         ("extractor=mnits", "there is no extractor mnits"),
-        ("extractor=mnist", "extractor mnist is made for images of shape (1, 28, 28), not (1, 8, 8)"),
+        ("extractor=mnist", "extractor mnist needs images of shape (1, 28, 28), not (1, 8, 8)"),
     ],
 )
 def test_what_cannot_be_scored_is_said_before_scoring(
@@ -190,7 +190,7 @@ def test_a_part_that_changed_is_named_and_marked(finished: Path, call: Called, t
         (["run", "--compose", "latent.blocks=8q1"], "'8q1' is neither"),
         (["run", "--compose", "enc=mlp", "--data", "digit"], "did you mean digits?"),
         (["run", "--compose", "enc=mlp", "--data", "folder:/nowhere"], "/nowhere"),
-        (["run", "--compose", "enc=mlp", "--data", "digits:x"], "digits takes nothing after a colon"),
+        (["run", "--compose", "enc=mlp", "--data", "digits:x"], "digits has no path, so no colon"),
         (["run", "--compose", "enc=mlp", "--set", "lrr=1"], "unknown setting lrr"),
         (["run", "--compose", "enc=mlp", "--set", "lr=-1"], "lr=-1: a number > 0, or none is expected"),
         (["run", "--compose", "enc=mlp", "--set", "lr"], "--set lr: write KEY=VALUE"),

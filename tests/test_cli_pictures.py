@@ -91,5 +91,5 @@ def test_a_group_that_cannot_be_zeroed_is_one_line(trained: Path, call: Called) 
     _, model = runner.load(RunFolder(trained), registry.load(), default_root(), "cpu")
     code, out, err = call("morph", trained, "--zero", model.latent.groups[0].name)
     assert (code, out) == (2, "")
-    assert err.startswith("vaebench: no group can be zeroed here: ")
+    assert err.startswith("vaebench: this model cannot leave out a group: ")
     assert err.count("\n") == 1

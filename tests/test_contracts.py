@@ -16,6 +16,7 @@ from vaebench.encoders.mlp import Mlp
 from vaebench.encoders.resnet import Resnet
 from vaebench.errors import UsageError
 from vaebench.evaluation import likelihood as scoring
+from vaebench.evaluation.draws import Draws
 from vaebench.latents.gaussian import Gaussian
 from vaebench.latents.topdown import TopDown
 from vaebench.likelihoods.logistic import Logistic
@@ -152,17 +153,19 @@ def test_a_prior_is_fitted_on_frozen_codes() -> None:
 @pytest.mark.parametrize(("row", "bound"), [("codes on two levels", "two-part"), ("vectors", "iwae")])
 def test_scores_say_what_bound_they_are(row: str, bound: str, images: torch.Tensor) -> None:
     model = build(ROWS[row]).eval()
-    found = scoring.score(model, images, 4, 8, 0)
+    found = scoring.score(model, images, 4, Draws(rows=8))
     assert found.bound == bound
     assert found.exact_prior
     if bound == "two-part":
         assert math.isclose(found.nll.nats, found.rate.nats + found.distortion.nats, rel_tol=1e-6)
-        assert math.isclose(found.nll.nats, scoring.score(model, images, 1, 8, 5).nll.nats, rel_tol=1e-6)
+        assert math.isclose(
+            found.nll.nats, scoring.score(model, images, 1, Draws(5, 8)).nll.nats, rel_tol=1e-6
+        )
 
 
 def test_an_estimated_prior_is_tagged(images: torch.Tensor) -> None:
     assert not scoring.score(
-        build(ROWS["a prior whose density is estimated"]).eval(), images, 2, 8, 0
+        build(ROWS["a prior whose density is estimated"]).eval(), images, 2, Draws(rows=8)
     ).exact_prior
 
 

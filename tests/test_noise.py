@@ -77,11 +77,11 @@ def test_any_64_bits_are_inside_the_open_interval(bits: int) -> None:
 
 
 def test_wrong_shapes_are_named() -> None:
-    with pytest.raises(ValueError, match="3 rows was asked for 2 rows"):
+    with pytest.raises(ValueError, match="3 rows cannot fill 2 rows"):
         ImageNoise(0, torch.arange(3)).normal(torch.empty(2, 1))
     with pytest.raises(ValueError, match=r"shape \(1, 2\), wanted \(1, 3\)"):
         GivenNoise([torch.zeros(1, 2)]).normal(torch.empty(1, 3))
-    with pytest.raises(ValueError, match="no draw left"):
+    with pytest.raises(ValueError, match="no draws are left"):
         GivenNoise([]).normal(torch.empty(1))
 
 

@@ -1,4 +1,4 @@
-"""Images and what is read off them: shapes, data sets, and feature extractors."""
+"""Shapes of images, data sets, and feature extractors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Tags = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class ImageShape:
-    """The images of a data set: integers 0 .. levels-1 of shape (channels, height, width)."""
+    """The form of a data set's images: integers 0 .. levels-1 of shape (channels, height, width)."""
 
     channels: int
     height: int
@@ -21,12 +21,12 @@ class ImageShape:
 
     @property
     def dims(self) -> int:
-        """Pixel values per image, C·H·W."""
+        """The number of pixel values per image, C·H·W."""
         return self.channels * self.height * self.width
 
     @property
     def tags(self) -> Tags:
-        """What parts can ask of the data: ``binary``; ``grey`` or ``colour`` or ``many-channels``."""
+        """Tags that components can require: ``binary``; ``grey``, ``colour`` or ``many-channels``."""
         colours = {1: "grey", 3: "colour"}.get(self.channels, "many-channels")
         return frozenset({colours} | ({"binary"} if self.levels == 2 else set()))
 
@@ -48,38 +48,39 @@ class Dataset:
     validation: Split
     test: Split
     checksum: str
-    """sha256 over the three splits' shapes and bytes, in order."""
+    """SHA-256 over the shapes and bytes of the three splits, in order."""
     extractor: str | None = None
-    """The feature extractor that FID uses by default; None where no extractor fits."""
+    """The feature extractor that FID uses by default; None if none fits."""
     binarisation: str | None = None
     """How grey values became 0 and 1, for the record; None for data that are not binarised."""
     draw: Callable[[Tensor], Tensor] | None = None
-    """Training images as stored -> as seen this time (fresh binarisation), from torch's generator."""
+    """Maps stored training images to those that a model sees (fresh binarisation), by torch's generator."""
     epochs: float = 20.0
-    """A training budget that suits the data, for runs that name none."""
+    """The default training budget for these data."""
     lr: float = 2e-3
-    """A peak learning rate that suits them."""
+    """The default peak learning rate for these data."""
     notes: tuple[str, ...] = ()
-    """What a person should know: files skipped, and why."""
+    """Notes for the user, such as which files were skipped and why."""
     classes: tuple[str, ...] = ()
-    """The names of the classes, by number; empty where there are none, or numbers are their names."""
+    """The names of the classes, by number; empty if there are no classes or they have no names."""
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """``train``, ``validation``, ``test`` -> the file names of its images, where they come from files."""
     files_sha256: str | None = None
-    """sha256 over the names and bytes of the files that the images were decoded from, however they were:
-    where ``checksum`` differs and this does not, another decoder read the same files. None: not told."""
+    """SHA-256 over the names and bytes of the files that the images were decoded from; None if unknown.
+
+    If ``checksum`` differs and this does not, another decoder has read the same files."""
     settled: Mapping[str, str] = field(default_factory=dict)
-    """Parameters, as text, that a run's request and record name even where they have their default."""
+    """Parameters, as text, that a run's request and record name even if they have their default."""
 
 
 class Extractor(Protocol):
-    """What an entry of kind ``extractor`` resolves to; see ``vaebench.evaluation.extractors``."""
+    """The type of an entry of kind ``extractor``; see ``vaebench.evaluation.extractors``."""
 
     def __call__(self, weights: str | None, device: torch.device) -> "FeatureExtractor": ...
 
 
 class FeatureExtractor(Protocol):
-    """Images to features, with the identity of the weights that made them."""
+    """Maps images to features, and identifies the weights that do."""
 
     width: int
     weights_sha256: str

@@ -1,7 +1,7 @@
-"""Where randomness comes from: every draw of a model is asked of a ``Noise``, so that it can be injected.
+"""Sources of randomness: a model draws only from a ``Noise``, so that noise can be injected.
 
-Training draws from torch's generator. Scoring draws from a counter-based generator whose numbers belong to
-the image and the sample, so that batch size and order change nothing. Reference vectors are replayed.
+Training draws from torch's generator. Scoring draws from a counter-based generator whose numbers are fixed by
+image and sample, so that batch size and order change nothing. Reference vectors replay given draws.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from torch import Tensor
 
 
 def derived_seed(*parts: int | str) -> int:
-    """A 63-bit seed from a run's seed and what it is for."""
+    """Derive a 63-bit seed from a run's seed and the purpose of the draws."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 class Noise(ABC):
-    """A source of independent draws; dimension 0 of what is asked for is the batch."""
+    """A source of independent draws; dimension 0 of a draw is the batch."""
 
     @abstractmethod
     def normal(self, like: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def _open(u: Tensor) -> Tensor:
 
 
 class TorchNoise(Noise):
-    """Draws from torch's generators: the default one of the device, or the one given."""
+    """Draws from torch's default generator of the device, or from the given one."""
 
     def __init__(self, generator: torch.Generator | None = None) -> None:
         self.generator = generator
@@ -54,12 +54,12 @@ class TorchNoise(Noise):
 
 
 def _in_memory_order(new: Tensor) -> Tensor:
-    """A new tensor's numbers as a vector: torch fills no other memory format with vector instructions."""
+    """A new tensor as a vector in memory order, which torch fills faster than any other memory format."""
     return new.as_strided((new.numel(),), (1,))
 
 
 def unit(bits: Tensor) -> Tensor:
-    """64 random bits (int64) -> the midpoint of one of 2⁵³ equal parts of (0, 1), float64; never 0 or 1."""
+    """Map 64 random bits (int64) to the midpoint of one of 2⁵³ equal parts of (0, 1), float64."""
     return ((_shift(bits, 11).to(torch.float64) + 0.5) * 2.0**-53).clamp(max=1 - 2.0**-53)
 
 
@@ -81,13 +81,13 @@ def _mix(z: Tensor) -> Tensor:
 
 
 class ImageNoise(Noise):
-    """Draws that depend on seed, image, sample and draw only: never on the batch that an image is in.
+    """Draws that depend only on seed, image, sample and number of the draw, never on the batch.
 
     Row b of draw d is the SplitMix64 stream keyed by ``(seed, images[b], samples[b], d)``; values are made in
     float64 and then cast, so float32 and float64 see the same noise.
 
-    :param images: (B,) number of each row's image, int64
-    :param samples: (B,) number of each row's sample of that image, int64
+    :param images: number of each row's image, (B,) int64
+    :param samples: number of each row's sample of that image, (B,) int64; by default 0
     """
 
     def __init__(self, seed: int, images: Tensor, samples: Tensor | None = None) -> None:
@@ -99,7 +99,7 @@ class ImageNoise(Noise):
 
     def _uniform64(self, like: Tensor) -> Tensor:
         if like.shape[0] != len(self.key):
-            raise ValueError(f"noise for {len(self.key)} rows was asked for {like.shape[0]} rows")
+            raise ValueError(f"noise for {len(self.key)} rows cannot fill {like.shape[0]} rows")
         self.draws += 1
         key = _mix((self.key + self.draws) * _GOLDEN)
         count = torch.arange(1, like[0].numel() + 1, device=key.device, dtype=torch.int64)
@@ -114,7 +114,7 @@ class ImageNoise(Noise):
 
 
 class GivenNoise(Noise):
-    """Replays draws made elsewhere, in order, for reference vectors and for comparing two samplers."""
+    """Replays given draws in order, for reference vectors and for comparing samplers."""
 
     def __init__(self, draws: Iterable[Tensor]) -> None:
         self.draws: Iterator[Tensor] = iter(draws)
@@ -122,9 +122,11 @@ class GivenNoise(Noise):
     def _next(self, like: Tensor) -> Tensor:
         draw = next(self.draws, None)
         if draw is None:
-            raise ValueError(f"no draw left for noise of shape {tuple(like.shape)}")
+            raise ValueError(f"no draws are left for noise of shape {tuple(like.shape)}")
         if draw.shape != like.shape:
-            raise ValueError(f"the next draw has shape {tuple(draw.shape)}, wanted {tuple(like.shape)}")
+            raise ValueError(
+                f"the next draw has shape {tuple(draw.shape)}, but {tuple(like.shape)} is needed"
+            )
         return draw.to(like)
 
     def normal(self, like: Tensor) -> Tensor:

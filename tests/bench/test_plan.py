@@ -73,5 +73,5 @@ def test_an_added_component_runs_beside_the_tracks_own(tmp_path: Path) -> None:
     assert "latent.dim=2,prior=mog,prior.components=3" in said[1]
     with pytest.raises(UsageError, match="did you mean mog"):
         planned(tmp_path, added=["prior=mgo"])
-    with pytest.raises(UsageError, match="no entry of tiny contains resnet"):
+    with pytest.raises(UsageError, match="no entry of track tiny contains resnet"):
         planned(tmp_path, only="resnet")

@@ -5,7 +5,7 @@ from typing import Any
 
 from vaebench import registry
 from vaebench.bench.children import Status
-from vaebench.bench.plan import Plan, plan
+from vaebench.bench.plan import TrackPlan, plan
 from vaebench.bench.work import Work
 from vaebench.contracts import ImageShape
 from vaebench.errors import VaebenchError
@@ -76,7 +76,7 @@ class InProcess:
         pass
 
 
-def planned(folder: Path, text: str = TRACK, **asked: Any) -> Plan:
+def planned(folder: Path, text: str = TRACK, **asked: Any) -> TrackPlan:
     path = folder / "tiny.toml"
     path.write_text(text)
     return plan(tracks.read(path), KNOWN, folder / "runs", folder, "cpu", **asked)

@@ -109,8 +109,8 @@ def test_subfolders_are_the_splits(named: str | None, tmp_path: Path) -> None:
         assert sorted(numbers(data.train) + numbers(data.validation)) == list(range(20))
     for split in (data.train, data.validation, data.test):
         assert split.labels.tolist() == [number % 2 for number in numbers(split)]
-    assert data.notes[0] == "2 images are in none of the folders of the splits, and left out"
-    assert data.notes[1:] == (() if named else ("no subfolder is validation: drawn from train",))
+    assert data.notes[0] == "2 images outside the folders of the splits are skipped"
+    assert data.notes[1:] == (() if named else ("no subfolder is named validation: drawn from train",))
     assert data.classes == ("even", "odd")
 
 
@@ -169,7 +169,7 @@ def test_hidden_and_other_files_are_passed_over(plain: Path) -> None:
     (plain / "labels").write_text("about")
     data = load(plain)
     assert data.checksum == before.checksum
-    assert data.notes == ("2 files without the suffix of an image that is read are left out",)
+    assert data.notes == ("2 files without the suffix of a supported image format are skipped",)
 
 
 def test_links_are_followed_once_and_never_round(plain: Path, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def empty_splits(place: Path) -> None:
         (nothing, "no such folder"),
         (a_file, "is a file"),
         (no_images, "image's suffix"),
-        (two_images, r"2 usable images, where 3 are the least; 1 of 3 .* 3\.png \(not an image\)"),
+        (two_images, r"at least 3 usable images are needed; there are 2; 1 of 3 .* 3\.png \(not an image\)"),
         (an_empty_test, "no usable image is left for the test split"),
         (empty_splits, "below its test and train folders"),
     ],
@@ -277,7 +277,7 @@ def test_odd_paths_are_one_line(path: str) -> None:
 
 
 def test_shares_that_leave_no_training_images_are_refused(plain: Path) -> None:
-    with pytest.raises(UsageError, match="leave nothing to train on"):
+    with pytest.raises(UsageError, match="leave no images for training"):
         load(plain, validation=0.5, test=0.5)
     with pytest.raises(UsageError, match="left for the train split"):
         load(plain, validation=0.01, test=0.98, split="shuffle")

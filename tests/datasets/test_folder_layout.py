@@ -116,7 +116,7 @@ def test_what_is_not_named_is_drawn_from_train(
         assert there[path] == split or (split == TRAIN and there[path] not in kept)
     assert set(there.values()) == {TRAIN, VALIDATION, TEST}
     drawn = " or ".join(name for name in (VALIDATION, TEST) if name not in kept)
-    assert f"no subfolder is {drawn}: drawn from train" in data.notes
+    assert f"no subfolder is named {drawn}: drawn from train" in data.notes
     assert data.classes == ("cat", "dog")
 
 
@@ -166,14 +166,14 @@ def test_file_names_that_begin_with_a_split_are_in_it(tmp_path: Path) -> None:
 
 # Names that leave open what is meant, and what is said.
 UNCLEAR = {
-    "a test split without train": (["test/{}", "other/{}"], "test/ may be a split or a class"),
-    "a class that is called train": (["bus", "car", "train"], "train/ may be a split or a class"),
-    "loose images beside a split": (["test/{}", "."], "test/ may be a split or a class"),
-    "no train": (["val/{}", "test/{}"], "none as train"),
-    "one split that is not train": (["test/{}"], "none as train"),
+    "a test split without train": (["test/{}", "other/{}"], "test/ may be a split, or a class"),
+    "a class that is called train": (["bus", "car", "train"], "train/ may be a split, or a class"),
+    "loose images beside a split": (["test/{}", "."], "test/ may be a split, or a class"),
+    "no train": (["val/{}", "test/{}"], "none is named train"),
+    "one split that is not train": (["test/{}"], "none is named train"),
     "three for two": (["train/{}", "val/{}", "test/{}", "eval/{}"], "validation, test and evaluation"),
-    "splits in a split": (["train/{}", "test/train/{}", "test/val/{}"], "test/ is a split and has"),
-    "deep down": (["x/{}/val", "x/{}/other"], "val/ may be a split or a class"),
+    "splits in a split": (["train/{}", "test/train/{}", "test/val/{}"], "test/ is a split but has"),
+    "deep down": (["x/{}/val", "x/{}/other"], "val/ may be a split, or a class"),
 }
 
 
@@ -196,7 +196,7 @@ def test_lists_of_splits_are_refused_and_not_passed_over(lists: list[str], tmp_p
     for name in lists:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
-    with pytest.raises(UsageError, match="no such list is read"):
+    with pytest.raises(UsageError, match="such lists are not supported"):
         load(tmp_path)
     load(tmp_path, named=False)
     assert lists_of_splits(["labels.csv", "train.py", "train.txt", "README.txt"]) == []

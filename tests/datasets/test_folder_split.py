@@ -167,7 +167,7 @@ def test_equal_images_in_two_splits_are_counted(tmp_path: Path) -> None:
     (note,) = load(tmp_path).notes
     assert note == (
         "equal images in two splits: 2 test images are in train, 2 validation images are in train, "
-        "1 test images are in validation as well"
+        "1 test images are in validation too"
     )
 
 

@@ -19,6 +19,7 @@ from vaebench.bench.estimate import estimate
 from vaebench.evaluation import fid, scoring
 from vaebench.evaluation.attempts import attempted
 from vaebench.evaluation.extractors.small import SmallExtractor
+from vaebench.pictures import of_run
 from vaebench.records import Fid, Missing, Record
 
 FLAT = "enc=mlp,enc.hidden=8,latent=gaussian,latent.dim=2,dec=mlp,dec.hidden=8,lik=categorical"
@@ -145,11 +146,11 @@ PARTS: dict[str, tuple[Patch, str]] = {
         "generated images missing: RuntimeError: it cannot be",
     ),
     "reconstructions": (
-        lambda m: m.setattr(scoring, "reconstructed", fails),
+        lambda m: m.setattr(of_run, "reconstructed", fails),
         "the picture of reconstructions missing: RuntimeError: it cannot be made",
     ),
     "a grid": (
-        lambda m: m.setattr(scoring, "grid_png", fails),
+        lambda m: m.setattr(of_run, "grid_png", fails),
         "the picture of samples missing: RuntimeError",
     ),
     "curve": (lambda m: m.setattr(scoring, "tightness", fails), "curve over K missing: RuntimeError"),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vaebench.contracts import ImageShape
 from vaebench.decoders.mlp import Mlp as MlpDecoder
 from vaebench.encoders.mlp import Mlp
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.likelihood import bounds, score
 from vaebench.likelihoods.bernoulli import Bernoulli
 from vaebench.model import Vae
@@ -29,7 +30,7 @@ def test_with_the_true_posterior_the_elbo_averages_to_the_evidence(
     model = linear_gaussian(dims, latents, seed)
     use_exact_posterior(model)
     x = torch.randint(0, 9, (5, 1, 1, dims))
-    elbo_mean = bounds(model, x.repeat_interleave(2000, 0), 1, 10000).elbo.view(5, 2000)
+    elbo_mean = bounds(model, x.repeat_interleave(2000, 0), 1, Draws(rows=10000)).elbo.view(5, 2000)
     error = elbo_mean.std(1) / math.sqrt(2000)
     assert ((elbo_mean.mean(1) - evidence(model, x)).abs() <= 6 * error + 1e-9).all()
 
@@ -63,9 +64,9 @@ def test_two_part_bound_is_the_joint_of_the_chosen_codes_and_below_the_evidence(
         joint.append(model.output.log_prob(h, every) + log_p)
     exact = torch.stack(joint).logsumexp(0)
     assert abs(exact.logsumexp(0).item()) < 1e-9
-    found = score(model, every, 1, 100, 0)
+    found = score(model, every, 1, Draws(rows=100))
     assert found.bound == "two-part"
-    per_image = bounds(model, every, 1, 100).iwae
+    per_image = bounds(model, every, 1, Draws(rows=100)).iwae
     assert (per_image <= exact + 1e-12).all()
     chosen = model.infer(every, None).terms[0].z.flatten()  # type: ignore[arg-type]
     picked = torch.stack(joint).gather(0, chosen[None])[0]
@@ -107,15 +108,15 @@ def test_every_image_is_seen_once(samples: int, rows: int) -> None:
     model = codes_of_pixels()
     x = torch.randint(0, 2, (13, 1, 2, 2))
     seen: list[Tensor] = []
-    bounds(model, x, samples, rows, see=lambda scored, k: seen.append(scored.terms[0].z[::k]))
+    bounds(model, x, samples, Draws(rows=rows), see=lambda scored, k: seen.append(scored.terms[0].z[::k]))
     chosen = model.infer(x, None).terms[0].z  # type: ignore[arg-type]
     assert torch.equal(torch.cat(seen), chosen)
-    found = score(model, x, samples, rows, 0)
+    found = score(model, x, samples, Draws(rows=rows))
     counts = torch.bincount(chosen.flatten(), minlength=3).double()
     entropy = -torch.special.xlogy(counts / 13, counts / 13).sum().item()
     assert found.perplexity == {"codes": pytest.approx(math.exp(entropy), rel=1e-12)}
     assert found.active_units == {"codes": int((counts > 0).sum())}
-    assert not score(linear_gaussian(2, 1, 0), x[:, :, :1], 2, 50, 0).perplexity
+    assert not score(linear_gaussian(2, 1, 0), x[:, :, :1], 2, Draws(rows=50)).perplexity
 
 
 def test_scoring_computes_in_full_precision_and_leaves_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +133,7 @@ def test_scoring_computes_in_full_precision_and_leaves_the_settings(monkeypatch:
     torch.set_float32_matmul_precision("high")
     try:
         outside = told()
-        bounds(model, torch.randint(0, 2, (3, 1, 2, 2)), 1)
+        bounds(model, torch.randint(0, 2, (3, 1, 2, 2)), 1, Draws())
         assert inside == [(True, False, False, "highest")]
         assert told() == outside == (False, True, True, "high")
     finally:

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.likelihood import bounds
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.evaluation.tightness import ladder, tightness
 from vaebench.testing.known import evidence, linear_gaussian
 
@@ -30,9 +31,9 @@ def test_whatever_is_scored_at_once_the_last_rung_is_the_scored_bound(
 ) -> None:
     model = linear_gaussian(dims, 2, seed).eval()
     x = torch.randint(0, 9, (9, 1, 1, dims))
-    found = tightness(model, x, 4, most, rows, seed)
-    chosen = spread(9, 4)
-    whole = bounds(model, x, most, 100, seed).iwae[chosen]
+    found = tightness(model, x, 4, most, Draws(seed, rows))
+    chosen = evenly_spaced(9, 4)
+    whole = bounds(model, x, most, Draws(seed, 100)).iwae[chosen]
     assert found.images == 4
     assert math.isclose(found.nll[-1].nats, -whole.mean().item(), rel_tol=1e-9)
 
@@ -42,7 +43,7 @@ def test_whatever_is_scored_at_once_the_last_rung_is_the_scored_bound(
 def test_each_rung_is_lower_in_the_mean_and_none_below_the_evidence(seed: int) -> None:
     model = linear_gaussian(3, 1, seed)
     x = torch.randint(0, 9, (1, 1, 1, 3)).expand(64, -1, -1, -1)
-    found = tightness(model, x, 64, 300, 64 * 300, seed)
+    found = tightness(model, x, 64, 300, Draws(seed, 64 * 300))
     floor = -evidence(model, x[:1]).item()
     errors = [each.nats_se for each in found.nll]
     nats = [each.nats for each in found.nll]

@@ -29,7 +29,7 @@ from vaebench.leaderboard.charts import (
 from vaebench.leaderboard.comparable import Section, sections
 from vaebench.leaderboard.gallery import FOLDER
 from vaebench.leaderboard.names import short_names
-from vaebench.leaderboard.ranking import Ranked, noise, ranked, rows, typical_spread
+from vaebench.leaderboard.ranking import Ranked, noise, ranked, rows, typical_sd
 from vaebench.leaderboard.svg import Point, Series
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Record, Tightness, Validation
@@ -182,7 +182,7 @@ def test_only_as_many_rows_are_drawn_as_can_be_told_apart(record: Record, count:
         texts = [element.text for element in read(chart.svg).iter("text")]
         shown = {text for text in texts if text and text.startswith("enc=m")}
         assert len(shown) == min(count, SHOWN)
-        assert (f"The best {SHOWN} of {count} rows." in chart.caption) == (count > SHOWN)
+        assert (f"Only the best {SHOWN} of {count} rows are shown." in chart.caption) == (count > SHOWN)
 
 
 @laws
@@ -190,7 +190,7 @@ def test_only_as_many_rows_are_drawn_as_can_be_told_apart(record: Record, count:
 def test_points_stand_where_the_table_says(board: list[Record]) -> None:
     for _, entries, _ in drawn(board):
         shown = shown_of(entries)
-        typical = typical_spread([entry.row for entry in entries])
+        typical = typical_sd([entry.row for entry in entries])
         for drawing, place in (
             (cost, lambda row: (row.mean["train_seconds"] + row.mean["fit_seconds"], row.mean["bits"])),
             (rate_distortion, lambda row: (row.mean["rate"], row.mean["distortion"])),
@@ -252,7 +252,7 @@ def test_the_bounds_of_a_chart_are_of_as_many_images(board: list[Record]) -> Non
         plot, caption = bound(shown_of(entries)) or (None, "")
         for series in plot.series if plot else ():
             taken = [run.scores.likelihood.tightness for run in entries[series.number - 1].row.runs]
-            (images,) = re.findall(r"bound on (\d+) of", caption)
+            (images,) = re.findall(r"bound on (\d+) test images", caption)
             assert any(
                 one is not None
                 and str(one.images) == images

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaebench.leaderboard.comparable import Section, sections
-from vaebench.leaderboard.identity import Run, digest, file_name, page_name, recipe
+from vaebench.leaderboard.identity import ScoredRun, digest, file_name, page_name, recipe
 from vaebench.records import Fid, Missing, Record
 
 from .strategies import boards, laws, records
 
 
-def runs_of(board: list[Record]) -> list[Run]:
+def runs_of(board: list[Record]) -> list[ScoredRun]:
     return [
-        Run(record, record.scores, recipe(record), digest(record))
+        ScoredRun(record, record.scores, recipe(record), digest(record))
         for record in board
         if record.scores is not None
     ]
@@ -24,7 +24,7 @@ def allowed(record: Record) -> int:
     return training.batch * training.steps if training.steps else round(training.epochs * record.data.train)
 
 
-def bound_to(run: Run) -> tuple[object, ...]:
+def bound_to(run: ScoredRun) -> tuple[object, ...]:
     """What fixes a run's section by itself; None where it would stand with any."""
     likelihood, fid = run.scores.likelihood, run.scores.fid
     return (
@@ -35,7 +35,7 @@ def bound_to(run: Run) -> tuple[object, ...]:
     )
 
 
-def fits(run: Run, section: Section) -> bool:
+def fits(run: ScoredRun, section: Section) -> bool:
     protocol = section.protocol
     fid = protocol.fid
     offered = (

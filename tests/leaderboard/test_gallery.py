@@ -71,7 +71,7 @@ def test_what_is_no_png_is_missing_and_said_so(record: Record, damaged: str) -> 
     (cell,) = [cell for title, cell in zip(head, line, strict=True) if title.startswith("samples")]
     assert cell.startswith("—")
     assert len(cell) > 1
-    assert "samples not shown: not a PNG" in text
+    assert "samples not shown: not a valid PNG" in text
     assert len(read_page(text).pictures) == 1
 
 

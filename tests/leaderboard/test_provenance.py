@@ -104,11 +104,11 @@ def test_a_stale_row_says_which_part_and_keeps_its_rank(record: Record, code: st
     cell = line[head.index("composition")]
     assert cell.startswith("enc=mine stale")
     assert (
-        f"{cell.removeprefix('enc=mine stale')} the code has changed since this was measured: enc=mine of lab"
-        in text
+        f"{cell.removeprefix('enc=mine stale')} the code has changed since this row was measured: "
+        "enc=mine of lab" in text
     )
     assert line[head.index("rank")] == "1"
-    assert line[head.index("parts from")] == "lab 1 (enc)"
+    assert line[head.index("components from")] == "lab 1 (enc)"
     assert f"Code: enc=mine of lab 1 {code[:12]}" in text
 
 

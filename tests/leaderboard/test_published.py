@@ -18,7 +18,7 @@ from vaebench.leaderboard.comparable import sections
 from vaebench.leaderboard.identity import page_name
 from vaebench.leaderboard.markdown import visible
 from vaebench.leaderboard.published import SEVERAL_RELEASES, Figure, Stated, read
-from vaebench.leaderboard.ranking import noise, rows, typical_spread
+from vaebench.leaderboard.ranking import noise, rows, typical_sd
 from vaebench.leaderboard.wording import MARK
 from vaebench.records import Estimate, Record
 from vaebench.requests import recipes
@@ -141,7 +141,7 @@ def test_a_verdict_follows_from_the_numbers(board: list[Record], published: list
                 same = composition == figure.reproduces
                 if figure.data != page_name(data) or not (same or composition in figure.comparable_with):
                     continue
-                error = noise(row, typical_spread(members)) * (dims if figure.unit == "nats" else 1)
+                error = noise(row, typical_sd(members)) * (dims if figure.unit == "nats" else 1)
                 measured = row.mean["nats" if figure.unit == "nats" else "bits"]
                 difference = measured - float(figure.value)
                 assume(abs(abs(difference) - 2 * error) > 1e-9)
@@ -156,7 +156,7 @@ def test_a_verdict_follows_from_the_numbers(board: list[Record], published: list
             for line in table[1:]:
                 verdict = line[-1]
                 (word,) = (word for word in ("within noise", "above", "below") if word in verdict)
-                images = "of its images" in verdict
+                images = "of its training images" in verdict
                 found.append((word, "another size" not in verdict, images, line[1].split(" ")[0]))
     assert sorted(found) == sorted(wanted)
 
@@ -187,7 +187,7 @@ def test_within_noise_is_within_two_standard_errors(
         )
         text = pages([made], [figure])[f"{figure.data}.md"].decode()
         (line,) = read_page(split(text)[1]).tables[1][1:]
-        assert line[-1].endswith("with 50.00% of its images")
+        assert line[-1].endswith("after 50.00% of its training images")
         assert VERDICTS[errors_away] in line[-1]
         if abs(errors_away) > 2:
             said = float(line[-1].split(" ")[0])

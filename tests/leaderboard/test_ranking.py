@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vaebench.leaderboard.comparable import sections
-from vaebench.leaderboard.ranking import Ranked, noise, ranked, rows, typical_spread
+from vaebench.leaderboard.ranking import Ranked, noise, ranked, rows, typical_sd
 from vaebench.records import Record
 
 from .reading import read_page, texts
@@ -71,7 +71,7 @@ def test_rows_are_means_over_seeds_best_first(
     entries = only_section(boarded(record, given_scores))
     wanted = expected(given_scores)
     assert {entry.row.runs[0].record.composition for entry in entries} == set(wanted)
-    typical = typical_spread([entry.row for entry in entries])
+    typical = typical_sd([entry.row for entry in entries])
     for entry in entries:
         mean, error, seeds = wanted[entry.row.runs[0].record.composition]
         assert math.isclose(entry.row.mean["bits"], mean)

@@ -99,7 +99,7 @@ def test_a_summary_says_that_an_error_is_unknown(record: Record) -> None:
 
 def test_a_published_figure_is_not_within_noise_that_nobody_knows() -> None:
     figure = Figure(method="m", data="digits", value=3, unit="bits/dim", citation="c", reproduces="enc=mlp")
-    assert _verdict(figure, 9.0, math.inf, 1, "enc=mlp") == "the error here is unknown"
+    assert _verdict(figure, 9.0, math.inf, 1, "enc=mlp") == "standard error unknown"
 
 
 @laws

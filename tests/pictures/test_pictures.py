@@ -18,7 +18,8 @@ from vaebench.composing.parameters import parameters_of
 from vaebench.contracts import Dataset, Group, Split
 from vaebench.errors import UsageError
 from vaebench.evaluation.codes import CodeUse
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.draws import Draws
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.likelihoods.logistic import Logistic
 from vaebench.model import Vae
 from vaebench.noise import TorchNoise
@@ -89,7 +90,7 @@ def test_every_reconstruction_is_shown_under_its_image(count: int) -> None:
 
 @given(st.integers(1, 60), st.integers(1, 60))
 def test_spread_reaches_both_ends_without_repeats(total: int, count: int) -> None:
-    numbers = spread(total, count).tolist()
+    numbers = evenly_spaced(total, count).tolist()
     assert len(set(numbers)) == len(numbers) == min(total, count)
     assert numbers[0] == 0
     assert count == 1 or numbers[-1] == total - 1
@@ -111,9 +112,9 @@ def test_reconstructions_are_drawn_a_few_rows_at_a_time() -> None:
     model = small("vectors")
     seen: list[int] = []
     model.encoder.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
-    _, few = of_run.reconstructed(model, data(), 0, rows=7, count=20)
+    _, few = of_run.reconstructed(model, data(), Draws(rows=7), count=20)
     assert seen == [7, 7, 6]
-    _, whole = of_run.reconstructed(model, data(), 0, rows=100, count=20)
+    _, whole = of_run.reconstructed(model, data(), Draws(rows=100), count=20)
     assert torch.allclose(few, whole, rtol=1e-10)
 
 
@@ -132,12 +133,12 @@ def test_perplexity_is_exp_of_the_entropy_of_use(codes: list[int], k: int) -> No
 def test_code_use_counts_every_place_of_every_image() -> None:
     model = small("codes on two levels")
     x = data().test.images
-    found = charts.code_use(model, x, 0, 7)
+    found = charts.code_use(model, x, Draws(rows=7))
     for term in model.infer(x, None).terms:  # type: ignore[arg-type]
         counts = torch.bincount(term.z.flatten(), minlength=3)
         assert torch.equal(found[term.group.name].counts, counts)
     with pytest.raises(UsageError, match="this model has no codes"):
-        charts.code_use(small("vectors"), x, 0, 7)
+        charts.code_use(small("vectors"), x, Draws(rows=7))
 
 
 @given(st.integers(1, 6), st.integers(1, 9), st.integers(2, 5), st.integers(0, 1000))
@@ -158,7 +159,7 @@ def test_two_dimensions_are_only_turned_by_pca(count: int, dims: int, seed: int)
 def test_what_cannot_be_mapped_is_said() -> None:
     with pytest.raises(UsageError, match="the same"):
         charts.projected(np.ones((5, 3)), "pca", 0)
-    with pytest.raises(UsageError, match="three test images"):
+    with pytest.raises(UsageError, match="at least three test images"):
         charts.projected(np.ones((2, 3)), "tsne", 0)
 
 
@@ -169,13 +170,13 @@ def test_maps_of_latents_are_pictures_and_repeatable(row: str, classes: int | No
     model = small(row)
     labels = None if classes is None else torch.arange(30) % classes
     method: charts.Method = "tsne" if classes == 3 else "pca"
-    png = charts.latents_png(model, data(labels), 0, 20, method, 0, 8)
+    png = charts.latents_png(model, data(labels), 0, 20, method, Draws(rows=8))
     assert pixels(png).shape == (600, 720, 3)
-    assert charts.latents_png(model, data(labels), 0, 20, method, 0, 8) == png
+    assert charts.latents_png(model, data(labels), 0, 20, method, Draws(rows=8)) == png
 
 
 @pytest.mark.parametrize("row", ["codes with a prior", "codes on two levels"])
 def test_codebooks_are_pictures(row: str) -> None:
     model = small(row)
-    shown = pixels(charts.codes_png(model, data(), 0, 8))
+    shown = pixels(charts.codes_png(model, data(), Draws(rows=8)))
     assert shown.shape == (440 * len(model.latent.groups), 960, 3)

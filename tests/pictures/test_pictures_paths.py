@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vaebench.contracts import Given
 from vaebench.errors import UsageError
+from vaebench.evaluation.draws import Draws
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, Noise
 from vaebench.pictures import paths
@@ -70,7 +71,7 @@ def inferred(model: Vae, x: Tensor) -> list[Tensor]:
 @settings(max_examples=5)
 def test_a_path_starts_and_ends_at_the_reconstructions(row: str, steps: int, rows: int, seed: int) -> None:
     model, pair = model_of(row, seed), ends(seed=seed)
-    path = paths.morph(model, pair, steps, moving=everything(model), rows=rows)
+    path = paths.morph(model, pair, steps, Draws(rows=rows), moving=everything(model))
     assert path.shape == (steps, *pair.shape[1:])
     wanted = model.reconstruct(pair, Centred())
     assert torch.allclose(path[[0, -1]], wanted, rtol=1e-9, atol=1e-9)
@@ -81,7 +82,7 @@ def test_a_path_starts_and_ends_at_the_reconstructions(row: str, steps: int, row
 @pytest.mark.parametrize("row", ["vectors", "a hierarchy"])
 def test_reals_are_interpolated_in_every_group(row: str) -> None:
     model, pair = model_of(row), ends()
-    path = paths.morph(model, pair, 5, moving=everything(model))
+    path = paths.morph(model, pair, 5, Draws(), moving=everything(model))
     share = torch.linspace(0, 1, 5).double()
     latents = [z[0] + share.view(-1, *[1] * (z.dim() - 1)) * (z[1] - z[0]) for z in inferred(model, pair)]
     assert torch.allclose(path, decoded(model, latents), rtol=1e-9)
@@ -90,7 +91,7 @@ def test_reals_are_interpolated_in_every_group(row: str) -> None:
 def test_codes_are_interpolated_before_quantisation() -> None:
     """The projection to code vectors is affine: the codes are the nearest to interpolated vectors."""
     model, pair = model_of("codes with a prior"), ends()
-    path = paths.morph(model, pair, 9, moving={0})
+    path = paths.morph(model, pair, 9, Draws(), moving={0})
     quantiser = model.latent.quantiser
     a, b = quantiser.project(model.encoder(model.normalise(pair))[-1])
     e = torch.stack([a + share * (b - a) for share in torch.linspace(0, 1, 9).tolist()])
@@ -102,7 +103,7 @@ def test_codes_are_interpolated_before_quantisation() -> None:
 @pytest.mark.parametrize("group", [0, 1])
 def test_groups_that_do_not_move_keep_the_first_images_latents(row: str, group: int) -> None:
     model, pair = model_of(row), ends()
-    path = paths.morph(model, pair, 4, moving={group})
+    path = paths.morph(model, pair, 4, Draws(), moving={group})
     first, second = inferred(model, pair[:1]), inferred(model, pair[1:])
     if model.latent.groups[group].codes is not None and group:
         # what the lower level reads of image B, under the upper codes of image A
@@ -118,22 +119,22 @@ def test_groups_that_do_not_move_keep_the_first_images_latents(row: str, group: 
 @pytest.mark.parametrize("group", [0, 1])
 def test_a_zeroed_group_has_no_direct_say(group: int) -> None:
     model, pair = model_of("codes on two levels"), ends()
-    zeroed = paths.morph(model, pair, 6, moving={group}, zero={group})
-    assert not torch.allclose(zeroed, paths.morph(model, pair, 6, moving={group}))
+    zeroed = paths.morph(model, pair, 6, Draws(), moving={group}, zero={group})
+    assert not torch.allclose(zeroed, paths.morph(model, pair, 6, Draws(), moving={group}))
     assert torch.allclose(zeroed, zeroed[:1].expand_as(zeroed), rtol=1e-9)
 
 
 def test_what_cannot_be_zeroed_is_said() -> None:
-    with pytest.raises(UsageError, match=r"^no group can be zeroed here: Gaussian does not say"):
-        paths.morph(model_of("vectors"), ends(), 3, moving={0}, zero={0})
+    with pytest.raises(UsageError, match=r"^this model cannot leave out a group: Gaussian does not say"):
+        paths.morph(model_of("vectors"), ends(), 3, Draws(), moving={0}, zero={0})
 
 
 def test_all_steps_share_their_noise() -> None:
     """Between an image and itself an autoregressive decoder draws the same image again and again."""
     model, pair = model_of("an autoregressive decoder"), ends()
-    still = paths.morph(model, pair[[0, 0]], 6, moving={0}, rows=4)
+    still = paths.morph(model, pair[[0, 0]], 6, Draws(rows=4), moving={0})
     assert torch.equal(still, still[:1].expand_as(still))
-    other = paths.morph(model, pair[[0, 0]], 6, moving={0}, number=1)
+    other = paths.morph(model, pair[[0, 0]], 6, Draws(), moving={0}, number=1)
     assert not torch.equal(still, other)
 
 
@@ -145,10 +146,10 @@ def test_a_dimension_at_its_mean_is_the_reconstruction(row: str, given: st.DataO
     group = given.draw(st.sampled_from(sorted(everything(model))))
     z = inferred(model, one)
     place = given.draw(st.integers(0, z[group].numel() - 1))
-    mean, std = prior_units(model, z[:group], group, 0, 100)
+    mean, std = prior_units(model, z[:group], group, Draws(rows=100))
     value = (z[group].flatten()[place] - mean.flatten()[place]) / std.flatten()[place]
     values = torch.stack([value - 1, value, value + 1])
-    found = paths.traverse(model, one, group, [place], values, rows=given.draw(st.integers(1, 4)))
+    found = paths.traverse(model, one, group, [place], values, Draws(rows=given.draw(st.integers(1, 4))))
     assert found.shape == (1, 3, 1, 8, 8)
     assert torch.allclose(found[0, 1], model.reconstruct(one, Centred())[0], rtol=1e-8)
     moved = z[group].flatten()  # a copy, where latents are channels-last
@@ -159,7 +160,7 @@ def test_a_dimension_at_its_mean_is_the_reconstruction(row: str, given: st.DataO
 
 def test_units_are_the_priors_own() -> None:
     model = model_of("vectors")
-    mean, std = prior_units(model, [], 0, 0, 100)
+    mean, std = prior_units(model, [], 0, Draws(rows=100))
     assert torch.equal(mean, torch.zeros_like(mean))
     assert torch.equal(std, torch.ones_like(std))
     model.prior = Normal(model.latent.groups, IMAGE, learned=True).double()
@@ -167,7 +168,7 @@ def test_units_are_the_priors_own() -> None:
         nn.init.normal_(parameter)
     own = model.sample(1, ImageNoise(0, torch.zeros(1, dtype=torch.long)))
     assert own.shape == (1, 1, 8, 8)
-    mean, std = prior_units(model, [], 0, 0, 100)
+    mean, std = prior_units(model, [], 0, Draws(rows=100))
     assert not torch.equal(std, torch.ones_like(std))
 
 
@@ -175,10 +176,10 @@ def test_units_of_a_prior_without_moments_are_those_of_its_draws() -> None:
     """z ~ N(sζ, 1), ζ ~ N(0, 1): mean 0, standard deviation √(1 + s²), here to six standard errors."""
     model = model_of("a prior whose density is estimated")
     nn.init.constant_(model.prior.scale, 2.0)
-    mean, std = prior_units(model, [], 0, 0, 300)
+    mean, std = prior_units(model, [], 0, Draws(rows=300))
     assert mean.abs().max() < 6 * math.sqrt(5 / 1000)
     assert (std - math.sqrt(5)).abs().max() < 6 * math.sqrt(5 / 2000)
-    again = prior_units(model, [], 0, 0, 1000)
+    again = prior_units(model, [], 0, Draws(rows=1000))
     assert torch.allclose(again[1], std, rtol=1e-10)
 
 
@@ -192,14 +193,14 @@ def test_grids_hold_every_row_and_are_repeatable(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(paths, "labelled_png", spy)
     model, random = model_of("vectors"), data()
-    png = paths.morph_png(model, random, 3, 4, {0}, (), 7, 2)
-    assert png == paths.morph_png(model, random, 3, 4, {0}, (), 7, 2)
+    png = paths.morph_png(model, random, 3, 4, {0}, (), Draws(7, 2))
+    assert png == paths.morph_png(model, random, 3, 4, {0}, (), Draws(7, 2))
     images, across, down = shown[0]
     assert len(images) == 3 * 6 == len(across) * len(down)
     for row, label in zip(images.split(6), down, strict=True):
         a, b = map(int, label.split(" to "))
         assert torch.equal(row[[0, 5]], random.test.images[[a, b]].double())
-    paths.traverse_png(model, random, 2, 0, 5, 3, 0, 4)
+    paths.traverse_png(model, random, 2, 0, 5, 3, Draws(rows=4))
     images, across, down = shown[-1]
     assert len(images) == 5 * 4 == len(across) * len(down)
     means = torch.cat([t.z for t in model.infer(random.test.images, Centred()).terms]).flatten(1)
@@ -219,7 +220,7 @@ def test_grids_hold_every_row_and_are_repeatable(monkeypatch: pytest.MonkeyPatch
 def test_traversals_that_cannot_be_are_refused(row: str, given: dict[str, int], said: str) -> None:
     asked = {"image": 0, "dimensions": 3, **given}
     with pytest.raises(UsageError, match=said):
-        paths.traverse_png(model_of(row), data(), group=0, steps=3, seed=0, rows=9, **asked)
+        paths.traverse_png(model_of(row), data(), group=0, steps=3, draws=Draws(rows=9), **asked)
 
 
 def test_groups_go_by_name() -> None:
@@ -229,5 +230,5 @@ def test_groups_go_by_name() -> None:
         numbered(groups, "botom")
     with pytest.raises(UsageError, match="has no latents"):
         numbered((), None)
-    with pytest.raises(UsageError, match="two test images"):
-        paths.morph_png(model_of("vectors"), data(count=1), 1, 2, {0}, (), 0, 9)
+    with pytest.raises(UsageError, match="at least two test images"):
+        paths.morph_png(model_of("vectors"), data(count=1), 1, 2, {0}, (), Draws(rows=9))

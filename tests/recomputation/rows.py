@@ -104,7 +104,7 @@ def cells(row: Row, rank: str, place: int, fitted: bool) -> dict[str, str]:
         "command": f"{place}",
     }
     if fitted:
-        shown["prior's fit (s)"] = f"{row.seconds - row.mean('budget', 'train_seconds'):,.0f}"
+        shown["prior fit (s)"] = f"{row.seconds - row.mean('budget', 'train_seconds'):,.0f}"
     if row.records[0]["data"]["levels"] == 2:
         shown["nats"] = estimated("nats", 2)
     return shown

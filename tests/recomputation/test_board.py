@@ -26,7 +26,7 @@ def test_the_columns_of_a_row_alone(board: Path, made: Made, name: str) -> None:
     (line,) = table(page_of(board, row))
     due = cells(row, "1", 1, fitted=False)
     assert {title: line[title] for title in due} == due
-    assert "prior's fit (s)" not in line
+    assert "prior fit (s)" not in line
     assert ("nats" in line) == (name == "binary")
 
 

@@ -169,7 +169,7 @@ def test_classes_are_sampled_one_by_one(
     assert code == 0
     assert Path(path.strip()).name == "samples-class3-t1-s0.png"
     assert call("sample", out, "--label", 10)[2] == "vaebench: class 10: classes are 0 to 9\n"
-    assert "the prior of this run knows no classes" in call("sample", finished, "--label", 0)[2]
+    assert "the prior of this run has no classes" in call("sample", finished, "--label", 0)[2]
 
 
 def test_the_command_of_a_chain_of_runs_names_a_folder_for_each(finished: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vaebench.evaluation import fid
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.fid import Moments
 from vaebench.evaluation.likelihood import Bounds, bounds
 from vaebench.maths import gaussian
@@ -65,25 +66,27 @@ def without_scale(z: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     return -0.5 * ((z - mean) / log_std.exp()).square() - gaussian.HALF_LOG_2PI
 
 
-def summed_weights(model: Vae, images: Tensor, samples: int, rows: int = 2000, seed: int = 0) -> Bounds:
+def summed_weights(model: Vae, images: Tensor, samples: int, draws: Draws) -> Bounds:
     """log Σ w where log mean w is due."""
-    found = bounds(model, images, samples, rows, seed)
+    found = bounds(model, images, samples, draws)
     return replace(found, iwae=found.iwae + math.log(samples))
 
 
-def positive(model: Vae, images: Tensor, samples: int, rows: int = 2000, seed: int = 0) -> Bounds:
+def positive(model: Vae, images: Tensor, samples: int, draws: Draws) -> Bounds:
     """Weights of the positive loss: −log mean exp(loss), an upper bound's opposite."""
-    each = torch.stack([bounds(model, images, 1, rows, seed + k).iwae for k in range(samples)])
+    each = torch.stack(
+        [bounds(model, images, 1, replace(draws, seed=draws.seed + k)).iwae for k in range(samples)]
+    )
     return replace(
-        bounds(model, images, samples, rows, seed), iwae=-(torch.logsumexp(-each, 0) - math.log(samples))
+        bounds(model, images, samples, draws), iwae=-(torch.logsumexp(-each, 0) - math.log(samples))
     )
 
 
-def drops_last(model: Vae, images: Tensor, samples: int, rows: int = 2000, seed: int = 0) -> Bounds:
+def drops_last(model: Vae, images: Tensor, samples: int, draws: Draws) -> Bounds:
     """A loader with drop_last=True."""
-    per_batch = max(1, rows // min(samples, rows))
+    per_batch = max(1, draws.rows // min(samples, draws.rows))
     kept = len(images) // per_batch * per_batch or len(images)
-    return bounds(model, images[:kept], samples, rows, seed)
+    return bounds(model, images[:kept], samples, draws)
 
 
 def per_process(generated: Tensor, reference: Tensor, *rest: Any, batch: int, **other: Any) -> Any:

@@ -71,7 +71,7 @@ def test_the_last_good_checkpoint_is_used(tmp_path: Path) -> None:
     assert same(found, made(2))
     assert "0000000003" in wrong[0]
     (tmp_path / "0000000002" / "state.json").unlink()
-    with pytest.raises(DamagedError, match="no whole checkpoint is left"):
+    with pytest.raises(DamagedError, match="no intact checkpoint is left"):
         store.latest()
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vaebench.composing.resolve import resolve
 from vaebench.composing.spec import parse
 from vaebench.contracts import ImageShape, Part, Progress
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.likelihood import bounds
 from vaebench.model import Vae
 from vaebench.registry import load
@@ -88,7 +89,7 @@ def trainer(
     validation = images(7)
 
     def bound(m: Vae) -> float:
-        return -bounds(m, validation, 1).elbo.mean().item()
+        return -bounds(m, validation, 1, Draws()).elbo.mean().item()
 
     def draw(x: Tensor) -> Tensor:  # fresh each time, as binarisation is
         return (x - torch.randint_like(x, 2)).clamp(max=4)

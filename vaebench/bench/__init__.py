@@ -1,1 +1,1 @@
-"""A track's runs: what each is asked, what is there already, and the processes that do the rest."""
+"""The runs of a track: the plan, what is finished already, and the processes that do the rest."""

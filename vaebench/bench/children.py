@@ -1,4 +1,4 @@
-"""A run as a process of its own: its command, what it tells of its progress, and how it ended."""
+"""A run as a child process: its command, its progress, and how it ended."""
 
 import os
 import shlex
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from vaebench.bench.plan import Run
+from vaebench.bench.plan import PlannedRun
 from vaebench.records import Record
 from vaebench.run import events
 from vaebench.run import record as recording
@@ -19,30 +19,30 @@ State = Literal["missing", "running", "done", "skipped", "diverged", "failed"]
 
 @dataclass
 class Status:
-    """How one run stands."""
+    """The status of one run."""
 
-    run: Run
+    run: PlannedRun
     state: State = "missing"
     record: Record | None = None
     phase: str = ""
-    """What it does while it runs: training, scoring, or that another process holds its folder."""
+    """What the run is doing: training, scoring, or waiting for another process that uses its folder."""
     at: int = 0
     of: int = 0
     began: float = 0.0
     resumed_at: int = 0
-    """The step that it went on from."""
+    """The step from which training was resumed."""
     seconds: float = 0.0
-    """Spent in this call, once it has ended."""
+    """Seconds that the run took in this call, once it has ended."""
     line: str = field(default="", repr=False)
-    """The last line that it said: why it failed, where it did."""
+    """The last message of the run, which is the reason if it failed."""
 
     @property
     def spent(self) -> float:
-        """Seconds in this call."""
+        """Seconds that the run has taken in this call."""
         return time.monotonic() - self.began if self.state == "running" and self.began else self.seconds
 
     def tell(self, line: str) -> None:
-        """Take in a line of the child's stderr: an event of ``--progress json``, or words."""
+        """Update the status from a line of the child's stderr: an event of ``--progress json``, or text."""
         match events.decode(line):
             case events.Phase(phase=name):
                 self.phase, self.at, self.of = name, 0, 0
@@ -56,8 +56,8 @@ class Status:
                 self.line = line.strip() or self.line
 
 
-def command(run: Run, data_root: Path | None, device: str) -> list[str]:
-    """The words of ``vaebench run`` that do, or go on with, a run in its folder."""
+def command(run: PlannedRun, data_root: Path | None, device: str) -> list[str]:
+    """The arguments of ``vaebench run`` that start or resume a run in its folder."""
     words = [*shlex.split(recording.command(run.request)), "--out", str(run.folder), "--resume"]
     if device != "auto":
         words += ["--device", device]
@@ -67,9 +67,9 @@ def command(run: Run, data_root: Path | None, device: str) -> list[str]:
 
 
 class Child:
-    """A process that does a run; in a session of its own, so that Ctrl-C reaches it through this alone.
+    """A child process that does a run, in a process session of its own: Ctrl-C reaches only its parent.
 
-    If this process dies, the child ends at the next line of progress that it cannot write.
+    If the parent dies, the child ends when it next fails to write a line of progress.
     """
 
     def __init__(self, status: Status, words: list[str], threads: int | None) -> None:
@@ -89,7 +89,7 @@ class Child:
         )
 
     def wait(self) -> int:
-        """Follow it to its end; returns its exit code."""
+        """Follow the child until it ends; return its exit code."""
         assert self.process.stderr is not None
         with self.process.stderr as lines:
             for line in lines:
@@ -97,11 +97,11 @@ class Child:
         return self.process.wait()
 
     def ask_to_end(self) -> None:
-        """Let it save a checkpoint and end; SIGINT is ignored by what began in a shell's background."""
+        """Ask the child to save a checkpoint and end (SIGTERM: background jobs of a shell ignore SIGINT)."""
         self.process.terminate()
 
     def end(self, deadline: float) -> None:
-        """Wait for it until then (on the monotonic clock), then kill it: its checkpoints stay."""
+        """Wait for the child until ``deadline`` (monotonic clock), then kill it; its checkpoints remain."""
         try:
             self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""How long the rest of a track takes, by what its other runs took."""
+"""The remaining time of a track, estimated from its finished runs."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -16,9 +16,9 @@ def cost(record: Record) -> float:
 
 
 class Clock:
-    """Seconds left of each run and of all; what nothing is known of yet is None.
+    """Estimates the seconds left for each run and for all; None as long as no run has finished.
 
-    A run takes what the other seeds of its entry took, else the mean of all runs that are known.
+    A run is expected to take the mean time of its entry's other seeds, else of all finished runs.
     """
 
     def __init__(self, statuses: Sequence[Status]) -> None:
@@ -29,12 +29,12 @@ class Clock:
             self._of_entry.setdefault(entry, []).append(seconds)
 
     def whole(self, status: Status) -> float | None:
-        """What a run is expected to take."""
-        known = self._of_entry.get(repr(status.run.entry)) or self._all
-        return fmean(known) if known else None
+        """The seconds that a run is expected to take."""
+        times = self._of_entry.get(repr(status.run.entry)) or self._all
+        return fmean(times) if times else None
 
     def left(self, status: Status) -> float | None:
-        """What is left of a run; nothing where it has ended."""
+        """The seconds left for a run; 0 if it has ended."""
         if status.state not in ("missing", "running"):
             return 0.0
         expected = self.whole(status)
@@ -46,7 +46,8 @@ class Clock:
         return None if expected is None else max(0.0, expected - status.spent)
 
     def total(self, statuses: Sequence[Status], jobs: int) -> float | None:
-        """What is left of all, with so many at a time."""
+        """The seconds left for all runs, ``jobs`` at a time."""
         parts = [self.left(status) for status in statuses]
-        known = [part for part in parts if part is not None]
-        return sum(known) / jobs if len(known) == len(parts) else None
+        if any(part is None for part in parts):
+            return None
+        return sum(filter(None, parts)) / jobs

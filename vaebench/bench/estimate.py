@@ -1,10 +1,10 @@
-"""How long a run will take, from a few of its own steps.
+"""How long a run will take, estimated from a few of its own steps.
 
-The model is built; a few training steps, and of the fit of its prior where there is one, are timed after a
-first one, which is counted once, as it compiles what is to be compiled; so are a batch of scoring, one of
-generating and one of the extractor's features. Each is multiplied by how many the run has. Starting takes
-what importing and loading took here. Pictures, the histogram and FID's linear algebra are left out; that
-patience may end training early is not foreseen.
+The model is built, and a few steps of training, and of fitting the prior if there is a fit, are timed. The
+first step counts once, as it may compile the model. A batch of scoring, of generating and of the extractor's
+features is timed too. Each time is multiplied by the number of such steps in the run. The time to start is
+the time that importing and loading took here. Pictures, the histogram and the linear algebra of FID are not
+included, nor is early stopping.
 """
 
 import contextlib
@@ -19,9 +19,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench.bench.plan import Run
+from vaebench.bench.plan import PlannedRun
 from vaebench.contracts import Scored
 from vaebench.evaluation import scoring
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.likelihood import bounds, default_samples
 from vaebench.model import Vae
 from vaebench.registry import Registry
@@ -35,8 +36,8 @@ from vaebench.training.stream import Stream
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Seconds of one run's parts."""
+class RunTime:
+    """The seconds that the stages of one run take."""
 
     start: float
     training: float
@@ -56,15 +57,15 @@ def importing() -> float:
     return time.perf_counter() - began
 
 
-def estimate(run: Run, registry: Registry, imported: float, seconds: float = 2.0) -> Estimate:
-    """What a run will take on this machine, now.
+def estimate(run: PlannedRun, registry: Registry, imported: float, seconds: float = 2.0) -> RunTime:
+    """Estimate how long a run will take on this machine.
 
-    :param imported: of ``importing``
-    :param seconds: to spend on each kind of step
+    :param imported: result of ``importing``
+    :param seconds: how long to time each kind of step
     """
-    asked = run.prepared
+    planned = run.prepared
     began = time.perf_counter()
-    prepared, model = prepare(asked.request, registry, asked.root, asked.device.type)
+    prepared, model = prepare(planned.request, registry, planned.root, planned.device.type)
     start = imported + time.perf_counter() - began
     request = prepared.request
     begin(prepared, model)
@@ -79,7 +80,7 @@ def estimate(run: Run, registry: Registry, imported: float, seconds: float = 2.0
         if any(p.requires_grad for p in prior.parameters()):
             fit = _steps(prior, prepared, request.fitting, seconds)
             fit += _validations(request.fitting, prepared) * _rate(prior, prepared)
-    return Estimate(start, training, fit, score)
+    return RunTime(start, training, fit, score)
 
 
 class _Enough(Exception):  # noqa: N818
@@ -87,7 +88,7 @@ class _Enough(Exception):  # noqa: N818
 
 
 class _Watch:
-    """A reporter that times steps and ends training when it has seen enough of them."""
+    """A reporter that times steps and ends training after enough of them."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -117,14 +118,14 @@ class _Watch:
 
 
 def _steps(model: Vae | PriorFit, prepared: Prepared, settings: Training, seconds: float) -> float:
-    """Seconds of all training steps of these settings; nothing is written, not even a checkpoint."""
+    """Seconds that all training steps of these settings take; nothing is written."""
     train = prepared.data.train
     labels = None if train.labels is None else train.labels.to(prepared.device)
     images = train.images.to(prepared.device)
     total = total_steps(settings, len(images))
     watch = _Watch(seconds)
     stream = Stream(images, settings.batch, prepared.request.seed, prepared.data.draw, labels)
-    # A step more than is taken: the end of training would write a checkpoint.
+    # More steps than are taken, since the end of training would write a checkpoint.
     nowhere = Store(Path("nowhere"))
     trainer = Trainer(model, stream, settings, max(total, 2**30), prepared.request.seed, nowhere, watch)
     with contextlib.suppress(_Enough):
@@ -133,14 +134,15 @@ def _steps(model: Vae | PriorFit, prepared: Prepared, settings: Training, second
 
 
 def _scored(model: Vae, prepared: Prepared) -> int:
-    """Rows, images times samples, that scoring sees."""
-    asked = prepared.request.scoring
-    rows = len(prepared.data.test.images) * (asked.samples or 1)
-    return rows + (asked.follow * asked.follow_images if default_samples(model.latent.groups) > 1 else 0)
+    """How many rows (images times samples) scoring computes."""
+    settings = prepared.request.scoring
+    rows = len(prepared.data.test.images) * (settings.samples or 1)
+    follow = settings.follow * settings.follow_images
+    return rows + (follow if default_samples(model.latent.groups) > 1 else 0)
 
 
 def _validations(settings: Training, prepared: Prepared) -> int:
-    """Validation images that are seen in all."""
+    """How many validation images all validations together compute."""
     images = len(prepared.data.train.images)
     steps = total_steps(settings, images)
     if not settings.validate:
@@ -150,38 +152,40 @@ def _validations(settings: Training, prepared: Prepared) -> int:
 
 
 def _scoring(model: Vae, prepared: Prepared, seconds: float) -> float:
-    """Seconds to score one row, by batches that grow until their time can be measured."""
+    """Seconds to score one row, from batches that grow until their time can be measured."""
     most = min(prepared.request.scoring.score_batch, len(prepared.data.test.images))
     images = prepared.data.test.images[:most].to(prepared.device)
     model.eval()
     count = max(1, most // 16)
     while True:
-        took = _timed(partial(bounds, model, images[:count], 1, most))
+        took = _timed(partial(bounds, model, images[:count], 1, Draws(rows=most)))
         if took > seconds / 4 or count == most:
             return took / count
         count = min(2 * count, most)
 
 
 def _rate(prior: PriorFit, prepared: Prepared) -> float:
-    """Seconds to validate a fit on one image."""
+    """Seconds to validate the fit of a prior on one image."""
     images = prepared.data.validation.images[:100].to(prepared.device)
     return _timed(lambda: prior.rate(images, 100, 0)) / max(1, len(images))
 
 
 def _generating(model: Vae, prepared: Prepared, registry: Registry) -> float:
-    """Seconds to generate the images for FID, and for their features and the training split's."""
-    asked, data = prepared.request.scoring, prepared.data
-    few = 64
-    each = _timed(lambda: scoring.generate(model, few, 0, asked.temperature, asked.score_batch)) / few
-    if asked.extractor in (None, "off"):
+    """Seconds to generate the images for FID and to compute features of these and of the training split."""
+    settings, data = prepared.request.scoring, prepared.data
+    few, draws = 64, Draws(rows=settings.score_batch)
+    each = _timed(lambda: scoring.generate(model, few, draws, settings.temperature)) / few
+    if settings.extractor in (None, "off"):
         return scoring.SHOWN * each
     images = data.test.images[:256]
     try:
-        extractor = registry.resolve("extractor", asked.extractor)(asked.extractor_weights, prepared.device)
+        extractor = registry.resolve("extractor", settings.extractor)(
+            settings.extractor_weights, prepared.device
+        )
         feature = _timed(lambda: extractor(images, data.image.levels)) / max(1, len(images))
-    except (Exception, SystemExit):  # FID will be missing, and scoring says why
-        return asked.fid_images * each
-    return asked.fid_images * each + (asked.fid_images + len(data.train.images)) * feature
+    except (Exception, SystemExit):  # FID will be missing, and the record will give the reason
+        return settings.fid_images * each
+    return settings.fid_images * each + (settings.fid_images + len(data.train.images)) * feature
 
 
 def _timed(call: Callable[[], object]) -> float:

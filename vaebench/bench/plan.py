@@ -1,4 +1,4 @@
-"""A track -> its runs: every entry and seed as a canonical request, and what is there already."""
+"""The plan of a track: a canonical request for every entry and seed, and the records that answer them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +23,8 @@ from vaebench.run.prepare import Prepared
 
 
 @dataclass(frozen=True)
-class Run:
-    """One entry with one seed, and the folder that it is run in."""
+class PlannedRun:
+    """One entry with one seed, and the folder of its run."""
 
     entry: TrackEntry
     prepared: Prepared
@@ -33,13 +33,13 @@ class Run:
 
     @property
     def request(self) -> Request:
-        """What the folder is a run of, in canonical form."""
+        """The request of the run, in canonical form."""
         return self.prepared.request
 
 
 @dataclass(frozen=True)
 class Refused:
-    """An entry that cannot be run here, and why: a part that is not installed, say."""
+    """An entry that cannot be run here, and the reason, such as a component that is not installed."""
 
     entry: TrackEntry
     why: str
@@ -47,11 +47,11 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The runs of a track, entry by entry and seed by seed, and the entries that have none."""
+class TrackPlan:
+    """The runs of a track, entry by entry and seed by seed, and the entries that cannot be run."""
 
     track: Track
-    runs: tuple[Run, ...]
+    runs: tuple[PlannedRun, ...]
     refused: tuple[Refused, ...]
 
 
@@ -64,21 +64,21 @@ def plan(
     added: Sequence[str] = (),
     only: str = "",
     seeds: Sequence[int] = (),
-) -> Plan:
-    """Every run of a track that was asked for.
+) -> TrackPlan:
+    """Plan the runs of a track.
 
-    :param added: specs of components that take their slots in the track's base
-    :param only: a text that an entry's composition has to contain
-    :param seeds: in place of the track's
-    :raises UsageError: for data that are not there, an added component that does not compose, no entries
+    :param added: specs of components, each of which replaces its slots in the track's base
+    :param only: plan only entries whose composition contains this text
+    :param seeds: used in place of the track's seeds
+    :raises UsageError: if data are missing, an added component does not compose, or no entry is left
     """
     loaded = prepare.load(track.data, registry, root)
     entries = [(entry, False) for entry in track.entries]
-    entries += [(with_added(track, said, registry, loaded.dataset.image), True) for said in added]
+    entries += [(with_added(track, component, registry, loaded.dataset.image), True) for component in added]
     chosen = [(entry, new) for entry, new in entries if only in entry.compose]
     if not chosen:
-        raise UsageError(f"no entry of {track.name} contains {only}")
-    runs: list[Run] = []
+        raise UsageError(f"no entry of track {track.name} contains {only}")
+    runs: list[PlannedRun] = []
     refused: list[Refused] = []
     for entry, new in chosen:
         try:
@@ -89,14 +89,14 @@ def plan(
         for seed in seeds or track.seeds:
             request = msgspec.structs.replace(prepared.request, seed=seed)
             seeded = replace(prepared, request=request)
-            runs.append(Run(entry, seeded, out / request.folder_name, new))
-    return Plan(track, tuple(runs), tuple(refused))
+            runs.append(PlannedRun(entry, seeded, out / request.folder_name, new))
+    return TrackPlan(track, tuple(runs), tuple(refused))
 
 
 def _prepared(
     track: Track, entry: TrackEntry, loaded: prepare.Loaded, registry: Registry, device: str
 ) -> Prepared:
-    """An entry in canonical form; UsageError where it does not compose."""
+    """Bring an entry to canonical form; raises UsageError if it does not compose."""
     check_names(parse(entry.compose), registry)
     seed = track.seeds[0]
     composition, model = prepare.build(entry.compose, track.training, seed, loaded.dataset, registry)
@@ -109,19 +109,19 @@ def _prepared(
     return prepare.settle(request, composition, groups, loaded, registry, device)
 
 
-def with_added(track: Track, said: str, registry: Registry, image: ImageShape) -> TrackEntry:
-    """The entry of a component that is put through a track: its slots over the base's, as far as they fit.
+def with_added(track: Track, spec: str, registry: Registry, image: ImageShape) -> TrackEntry:
+    """The entry that runs a component on a track: its slots replace those of the track's base.
 
-    A slot of the base is kept where it composes with the component and the slots kept before it; the others
-    get what fits, as in any composition.
+    A slot of the base is kept if it composes with the component and the slots kept before it; the other
+    slots are filled by default, as in any composition.
 
-    :raises UsageError: where the component itself does not compose
+    :raises UsageError: if the component itself does not compose
     """
-    component = parse(said)
+    component = parse(spec)
     base: Mapping[str, Choice] = parse(track.base).choices if track.base else {}
     own = {slot: _over(base.get(slot), choice) for slot, choice in component.choices.items()}
     check_names(Spec(own), registry)
-    resolve(Spec(own), registry, image)  # what is wrong with the component alone is said of it alone
+    resolve(Spec(own), registry, image)  # errors of the component alone are reported without the base
     kept = dict(own)
     for slot, choice in base.items():
         if slot in own:
@@ -135,16 +135,16 @@ def with_added(track: Track, said: str, registry: Registry, image: ImageShape) -
 
 
 def _over(base: Choice | None, choice: Choice) -> Choice:
-    """A choice without a name changes parameters of the base's part."""
+    """Combine two choices: one without a name changes parameters of the base's component."""
     if choice.name is not None or base is None:
         return choice
     return Choice(base.name, {**base.parameters, **choice.parameters})
 
 
 def answers(record: Record, request: Request, data_checksum: str) -> bool:
-    """Whether a record is of just this request, on just these data."""
+    """Whether a record belongs to exactly this request and these data."""
     fit = record.fit.settings if record.fit else None
-    # Where training diverged there was no fit to record.
+    # If training diverged, there was no fit to record.
     fitted = fit == request.fitting or (record.status == "diverged" and fit is None)
     return fitted and (
         record.base is None
@@ -157,41 +157,41 @@ def answers(record: Record, request: Request, data_checksum: str) -> bool:
     )
 
 
-def finished(run: Run) -> Record | None:
-    """The record in a run's own folder, where it answers the run's request; None where it is to be run."""
+def finished(run: PlannedRun) -> Record | None:
+    """The record in a run's folder if it belongs to the run's request; None if the run is not done."""
     folder = RunFolder(run.folder)
     try:
         if folder.record.exists() and folder.request() == run.request:
             return records.read(folder.record)
     except VaebenchError:
-        return None  # damaged: the run itself will say so
+        return None  # damaged: the run itself will report it
     return None
 
 
-def submitted(runs: Iterable[Run], found: Iterable[Record]) -> dict[Path, Record]:
-    """Folder -> the record among those found that answers its run's request."""
+def submitted(runs: Iterable[PlannedRun], candidates: Iterable[Record]) -> dict[Path, Record]:
+    """Folder -> the record among the candidates that answers its run's request."""
     by_key: dict[tuple[str, str, int], list[Record]] = {}
-    for record in found:
+    for record in candidates:
         by_key.setdefault((record.composition, record.data.spec, record.seed), []).append(record)
-    there: dict[Path, Record] = {}
+    matches: dict[Path, Record] = {}
     for run in runs:
-        asked = run.request
-        for record in by_key.get((asked.compose, asked.data, asked.seed), ()):
-            if answers(record, asked, run.prepared.data.checksum):
-                there[run.folder] = record
-    return there
+        request = run.request
+        for record in by_key.get((request.compose, request.data, request.seed), ()):
+            if answers(record, request, run.prepared.data.checksum):
+                matches[run.folder] = record
+    return matches
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run as it was asked for before some settings came, and the request of today."""
+    """A run as it was requested before some settings existed, and the request of today."""
 
-    run: Run
+    run: PlannedRun
     now: Request
 
 
-def earlier(run: Run) -> Earlier | None:
-    """The run as it was asked for before some settings came; None where that is the same."""
+def earlier(run: PlannedRun) -> Earlier | None:
+    """The run as it was requested before some settings existed; None if nothing has changed."""
     request = as_before(run.request)
     if request == run.request:
         return None
@@ -200,11 +200,11 @@ def earlier(run: Run) -> Earlier | None:
 
 
 def words(runs: Iterable[Earlier]) -> list[str]:
-    """The settings that came since, each with what its absence meant, as a track writes it."""
+    """The settings added since, each with the value that its absence meant, as a track states it."""
     pairs: dict[str, None] = {}
-    for one in runs:
-        before = one.run.request
-        for then, now in ((before.training, one.now.training), (before.fitting, one.now.fitting)):
+    for old in runs:
+        before = old.run.request
+        for then, now in ((before.training, old.now.training), (before.fitting, old.now.fitting)):
             for name in then.__struct_fields__ if then is not None else ():
                 if (value := getattr(then, name)) != getattr(now, name):
                     pairs[f"{name} = {text(value)}"] = None

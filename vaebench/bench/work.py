@@ -1,4 +1,4 @@
-"""Doing what is missing of a track: child processes, any number at a time, until every run has ended."""
+"""Do the missing runs of a track in child processes, several at a time, until every run has ended."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from threading import Event, Lock, Thread
 from types import MappingProxyType
 
 from vaebench.bench.children import Child, State, Status, command
-from vaebench.bench.plan import Earlier, Plan, Run, earlier, finished, submitted
+from vaebench.bench.plan import Earlier, PlannedRun, TrackPlan, earlier, finished, submitted
 from vaebench.errors import DivergedError, InUseError, VaebenchError
 from vaebench.leaderboard import folder as leaderboard
 from vaebench.leaderboard.provenance import Current, changed, unnamed
@@ -20,21 +20,21 @@ from vaebench.run.folder import RunFolder
 
 ELSEWHERE = "in another process"
 GRACE = 10.0
-"""Seconds that a child has to end when it is asked to."""
+"""Seconds that a child has to end after it is asked to."""
 
 
 class Work:
-    """The runs of a plan, how each stands, and the processes that do them.
+    """The runs of a plan, their status, and the processes that do them.
 
-    :param board: the folder of leaderboards: a record there that answers a run's request counts as done, and
-        every record that is made is submitted; None: neither
-    :param current: the code of the parts that are installed
-    :param again: what is there counts only if the code of its parts has not changed since
+    :param board: the folder of a leaderboard: a record there that answers a run's request counts as done, and
+        every new record is submitted to it; None for no leaderboard
+    :param current: hashes of the code of the installed components
+    :param again: a finished run counts only if the code of its components has not changed since
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: TrackPlan,
         board: Path | None,
         data_root: Path | None,
         device: str,
@@ -47,7 +47,7 @@ class Work:
         self.current, self.again = current, again
         self.statuses = [Status(run) for run in plan.runs]
         self.earlier: Sequence[Earlier] = ()
-        """Missing runs that are there as they were meant before some settings came."""
+        """Missing runs that were done before some settings existed."""
         self._unsubmitted: list[Path] = []
         self._left: deque[Status] = deque()
         self._lock = Lock()
@@ -58,30 +58,30 @@ class Work:
         self._look()
 
     def _look(self) -> None:
-        """See what is there: in the runs' own folders, then on the board."""
+        """Look for finished runs: in their own folders, then on the leaderboard."""
         board = list(filter(self._counts, self._on_the_board()))
-        known = submitted(self.plan.runs, board)
+        on_board = submitted(self.plan.runs, board)
         for status in self.statuses:
             own = self._finished(status.run)
-            found = own or known.get(status.run.folder)
-            if own is not None and status.run.folder not in known:
+            record = own or on_board.get(status.run.folder)
+            if own is not None and status.run.folder not in on_board:
                 self._unsubmitted.append(status.run.folder)
-            if found is not None:
-                _settle(status, found, "skipped")
+            if record is not None:
+                _settle(status, record, "skipped")
         self._left = deque(status for status in self.statuses if status.state == "missing")
-        before = [one for one in (earlier(status.run) for status in self._left) if one is not None]
-        there = submitted((one.run for one in before), board)
-        self.earlier = [one for one in before if one.run.folder in there or self._finished(one.run)]
+        before = [old for old in (earlier(status.run) for status in self._left) if old is not None]
+        answered = submitted((old.run for old in before), board)
+        self.earlier = [old for old in before if old.run.folder in answered or self._finished(old.run)]
 
-    def _finished(self, run: Run) -> Record | None:
-        found = finished(run)
-        return found if found is not None and self._counts(found) else None
+    def _finished(self, run: PlannedRun) -> Record | None:
+        record = finished(run)
+        return record if record is not None and self._counts(record) else None
 
     def _counts(self, record: Record) -> bool:
         return not (self.again and (changed(record, self.current) or unnamed(record, self.current)))
 
     def _on_the_board(self) -> Sequence[Record]:
-        """Its records; what is damaged there is said now, before hours of training."""
+        """The records of the leaderboard; damage is reported now, before hours of training."""
         if self.board is None or not (self.board / leaderboard.RECORDS).is_dir():
             return ()
         return leaderboard.records_of(self.board)
@@ -92,9 +92,9 @@ class Work:
         return [status for status in self.statuses if status.state == "missing"]
 
     def go(self, ended: Callable[[Status], None] = lambda status: None) -> None:
-        """Do every missing run; what fails stops no other. Ctrl-C ends the children, then is raised again.
+        """Do every missing run; a failure stops no other run. Ctrl-C ends the children and is raised again.
 
-        :param ended: told of each run as it ends, from any thread
+        :param ended: called with each run as it ends, from any thread
         """
         self.ended = ended
         for folder in self._unsubmitted:
@@ -114,12 +114,12 @@ class Work:
             raise self._error
 
     def regenerate(self) -> None:
-        """Write the board's pages anew."""
+        """Write the pages of the leaderboard again."""
         if self.board is not None and (self.board / leaderboard.RECORDS).is_dir():
             leaderboard.regenerate(self.board, self.current)
 
     def verdict(self) -> None:
-        """Raise for the worst that happened: a run that failed or could not begin, then one that diverged."""
+        """Raise an error for the worst outcome: failed or refused runs, else diverged runs."""
         failed = sum(status.state == "failed" for status in self.statuses)
         refused = len(self.plan.refused)
         if failed or refused:
@@ -136,7 +136,7 @@ class Work:
         return {repr(status.run.entry) for status in self.statuses}
 
     def _halt(self) -> None:
-        """End every child: asked first, all at once, then made to."""
+        """End all children: ask all of them first, then kill those that remain."""
         with self._lock:
             self._stop.set()
             children = list(self._children)
@@ -155,7 +155,7 @@ class Work:
             self._halt()
 
     def _next(self) -> Status | None:
-        """The next run; one that another process holds goes behind the others, and is waited for."""
+        """The next run; a run that another process is doing goes to the end of the queue."""
         while not self._stop.is_set():
             with self._lock:
                 if not self._left:
@@ -174,15 +174,15 @@ class Work:
         status.state, status.phase = "running", ELSEWHERE
         with self._lock:
             self._left.append(status)
-            others = any(one.phase != ELSEWHERE for one in self._left)
+            others = any(other.phase != ELSEWHERE for other in self._left)
         if not others:
             self._stop.wait(0.5)
 
     def _do(self, status: Status) -> None:
-        """Do one run to its end, unless another process did it meanwhile."""
+        """Do one run to its end, unless another process has done it meanwhile."""
         run = status.run
-        if (there := self._finished(run)) is not None:
-            self._end(status, there)
+        if (record := self._finished(run)) is not None:
+            self._end(status, record)
             return
         try:
             self._set_aside(run)
@@ -211,8 +211,8 @@ class Work:
             status.line = status.line or f"ended with exit code {code}"
             self.ended(status)
 
-    def _set_aside(self, run: Run) -> None:
-        """Keep what is done again, finished or not, under another name."""
+    def _set_aside(self, run: PlannedRun) -> None:
+        """Rename the folder of a run that is done again, finished or not, so that it is kept."""
         if not self.again or not self._of_other_code(run):
             return
         with RunFolder(run.folder).locked():
@@ -221,7 +221,7 @@ class Work:
             names = (run.folder.with_name(f"{run.folder.name}.stale{number}") for number in count(1))
             run.folder.rename(next(name for name in names if not name.exists()))
 
-    def _of_other_code(self, run: Run) -> bool:
+    def _of_other_code(self, run: PlannedRun) -> bool:
         if (record := finished(run)) is not None:
             return not self._counts(record)
         return run.folder.is_dir() and with_other_code(RunFolder(run.folder), run.prepared.composition)
@@ -237,6 +237,6 @@ class Work:
 
 
 def _settle(status: Status, record: Record, good: State) -> None:
-    """Take a record as the run's end."""
+    """Set a run's final status from its record."""
     status.record = record
     status.state = "diverged" if record.status == "diverged" else good

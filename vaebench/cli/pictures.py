@@ -76,6 +76,7 @@ def sample(
 ) -> None:
     """Draw images from the model in folder RUN and write them as one picture."""
     from vaebench.evaluation import scoring
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.grid import samples_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
@@ -84,7 +85,8 @@ def sample(
 
         model = readjusted(model, readjust, temperature, seed)
     number = None if label is None else _class_number(label, prepared.data.classes)
-    images = scoring.generate(model, count, seed, temperature, prepared.request.scoring.score_batch, number)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    images = scoring.generate(model, count, draws, temperature, number)
     fresh = f"-r{readjust}" if readjust else ""
     of_class = "" if label is None else f"-class{label if _PLAIN.fullmatch(label) else number}"
     path = out or folder.path / f"samples{of_class}-t{temperature:g}-s{seed}{fresh}.png"
@@ -125,13 +127,14 @@ def reconstruct(
 
     The picture shows each image above its reconstruction, the mean of p(x|z).
     """
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.grid import reconstructions_png
     from vaebench.pictures.of_run import reconstructed
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
     path = out or folder.reconstructions
     protocol = prepared.request.scoring
-    pair = reconstructed(model, prepared.data, protocol.noise_seed, protocol.score_batch, count)
+    pair = reconstructed(model, prepared.data, Draws(protocol.noise_seed, protocol.score_batch), count)
     _write(path, reconstructions_png(*pair, prepared.data.image.levels))
 
 
@@ -179,6 +182,7 @@ def morph(
     Each row shows image A, the images on the path, and image B. Real latents are interpolated between
     posterior means. Codes are interpolated before quantisation, between the encoder's feature maps.
     """
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import morph_png
 
@@ -187,8 +191,8 @@ def morph(
     numbered(names, None)
     moving = range(len(names)) if groups is None else _numbers(names, "--groups", groups)
     zeroed = () if zero is None else _numbers(names, "--zero", zero)
-    rows = prepared.request.scoring.score_batch
-    png = morph_png(model, prepared.data, pairs, steps, set(moving), set(zeroed), seed, rows)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    png = morph_png(model, prepared.data, pairs, steps, set(moving), set(zeroed), draws)
     _write(out or folder.path / "morph.png", png)
 
 
@@ -235,13 +239,14 @@ def traverse(
 
     The rows are the dimensions whose posterior means vary most over the test images, in that order.
     """
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.latents import numbered
     from vaebench.pictures.paths import traverse_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
     number = numbered(model.latent.groups, group)
-    rows = prepared.request.scoring.score_batch
-    png = traverse_png(model, prepared.data, image, number, dimensions, steps, seed, rows)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    png = traverse_png(model, prepared.data, image, number, dimensions, steps, draws)
     _write(out or folder.path / "traverse.png", png)
 
 
@@ -278,13 +283,14 @@ def latents(
 
     Each point is the posterior mean of an image or, for codes, the histogram of the image's codes.
     """
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.charts import latents_png
     from vaebench.pictures.latents import numbered
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
     number = numbered(model.latent.groups, group)
-    rows = prepared.request.scoring.score_batch
-    png = latents_png(model, prepared.data, number, count, method, seed, rows)
+    draws = Draws(seed, prepared.request.scoring.score_batch)
+    png = latents_png(model, prepared.data, number, count, method, draws)
     if prepared.data.test.labels is None:
         click.echo(f"{prepared.data.name} has no classes, so all points have the same colour", err=True)
     _write(out or folder.path / f"latents-{method}.png", png)
@@ -301,8 +307,9 @@ def codes(
     run: Path, seed: int, out: Path | None, device: str, data_root: Path | None, other_data: bool
 ) -> None:
     """Plot how often the test images use each code of the model in folder RUN."""
+    from vaebench.evaluation.draws import Draws
     from vaebench.pictures.charts import codes_png
 
     folder, prepared, model = _opened(run, data_root, device, other_data)
-    png = codes_png(model, prepared.data, seed, prepared.request.scoring.score_batch)
+    png = codes_png(model, prepared.data, Draws(seed, prepared.request.scoring.score_batch))
     _write(out or folder.path / "codes.png", png)

@@ -14,7 +14,7 @@ from vaebench.errors import UsageError
 SIZE = 64
 WHOLE = (178, 218)
 FACE = (15, 40, 163, 188)
-"""Left, upper, right, lower: 148x148 of an aligned picture."""
+"""Left, upper, right and lower edge of the 148x148 crop of an aligned picture."""
 _FILES = "img_align_celeba/*.jpg and the list_*.txt and identity_CelebA.txt files"
 
 
@@ -22,9 +22,9 @@ def celeba64(root: Path, *, levels: Levels = None) -> Dataset:
     """Aligned CelebA (Liu et al. 2015), in its own splits: 162,770, 19,867 and 19,962 images.
 
     Columns 15 .. 162 and rows 40 .. 187 (Larsen et al. 2016, as in Vahdat & Kautz 2020), resized to 64x64 by
-    Pillow's antialiased bilinear filter. Without labels.
+    Pillow's antialiased bilinear filter. There are no labels.
 
-    :raises UsageError: where files are missing and not downloadable, or damaged
+    :raises UsageError: if files are damaged, or missing and cannot be downloaded
     """
     read = [_decoded(root, files) for files in _names(root)]
     train, validation, test = (split for split, _ in read)
@@ -55,7 +55,7 @@ def _names(root: Path) -> list[list[str]]:
 
 
 def _decoded(root: Path, names: list[str]) -> tuple[Split, list[tuple[str, str | None]]]:
-    """The images of files, and the files' names and hashes."""
+    """Decode files; return their images, and their names and hashes."""
     place = root / "celeba" / "img_align_celeba"
     read = read_all([place / name for name in names], _face, (3, SIZE, SIZE))
     for row, why in read.unusable.items():
@@ -68,5 +68,5 @@ def _decoded(root: Path, names: list[str]) -> tuple[Split, list[tuple[str, str |
 def _face(path: Path) -> Image.Image:
     whole = read_picture(path, least=min(WHOLE))
     if whole.size != WHOLE:
-        raise Unusable(f"{whole.width}x{whole.height}, where 178x218 is expected")
+        raise Unusable(f"{whole.width}x{whole.height} instead of 178x218")
     return whole.crop(FACE).resize((SIZE, SIZE), Image.Resampling.BILINEAR)

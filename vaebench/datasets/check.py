@@ -1,4 +1,4 @@
-"""What a data set gave, held to what it promises: integer images in their range, and labels that fit them."""
+"""Checks on a data set: integer images in their range, and labels that fit them."""
 
 import math
 import operator
@@ -18,14 +18,14 @@ from vaebench.text import one_line
 _MOST_LEVELS = 256
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SEEN = 16
-"""Training images that are drawn once, to see whether ``draw`` gives what is promised."""
+"""How many training images are drawn once to check ``draw``."""
 
 
 def checked(label: str, given: Any) -> Dataset:
-    """The data set, its numbers as Python's and its tensors as uint8 and int64 on the CPU.
+    """Check a data set; return it with Python numbers and with uint8 and int64 tensors on the CPU.
 
     :param label: the data set and its package, for messages
-    :raises UsageError: in one line, with the split, what is there and what is expected
+    :raises UsageError: naming the split, what was given and what is expected
     """
     if not isinstance(given, Dataset):
         raise UsageError(f"{label}: it gives {_kind(given)}, where a vaebench.contracts.Dataset is expected")
@@ -81,8 +81,10 @@ def _image(label: str, image: Any) -> ImageShape:
 
 
 def _split(where: str, split: Any, image: ImageShape, *, drawn: bool, empty: bool) -> Split:
-    """:param drawn: what is stored is not what a model sees, so that its values are free
-    :param empty: it may have no image
+    """Check one split.
+
+    :param drawn: whether the model sees ``draw`` of these images, whose stored values are then not checked
+    :param empty: whether the split may have no images
     """
     if not isinstance(split, tuple) or len(split) != 2:
         raise UsageError(f"{where} is {_kind(split)}, where a Split of images and labels is expected")
@@ -100,7 +102,7 @@ def _split(where: str, split: Any, image: ImageShape, *, drawn: bool, empty: boo
 
 
 def _pixels(where: str, images: Tensor, image: ImageShape) -> Tensor:
-    """The images (N, C, H, W) as uint8."""
+    """Check images (N, C, H, W) and convert them to uint8."""
     if tuple(images.shape[1:]) != (image.channels, image.height, image.width) or images.ndim != 4:
         raise UsageError(
             f"{where} has the shape {tuple(images.shape)}, where {_expected(image)} are expected"
@@ -117,7 +119,7 @@ def _pixels(where: str, images: Tensor, image: ImageShape) -> Tensor:
 
 
 def _labels(where: str, given: Any, count: int) -> Tensor | None:
-    """The labels (N,) as int64."""
+    """Check labels (N,) and convert them to int64."""
     if given is None:
         return None
     expected = f"none, or {count} integers >= 0, one for each image, are expected"
@@ -156,8 +158,8 @@ def _check_classes(label: str, classes: tuple[str, ...], *splits: Split) -> None
 
 
 def _tensor(given: Any) -> Tensor | None:
-    """What is a tensor or an array, on the CPU; None for anything else."""
-    if isinstance(given, np.ndarray):  # torch takes neither another byte order nor memory that is read-only
+    """Convert a tensor or an array to a tensor on the CPU; None for anything else."""
+    if isinstance(given, np.ndarray):  # torch accepts neither another byte order nor read-only memory
         given = np.array(given, dtype=given.dtype.newbyteorder("="))
     try:
         return torch.as_tensor(given).detach().cpu()
@@ -193,14 +195,14 @@ def _expected(image: ImageShape) -> str:
 
 
 def _values(values: Tensor) -> str:
-    """``"float32 values from 0.0 to 1.0, 3 of them NaN"``."""
+    """Describe values, as in ``"float32 values from 0.0 to 1.0, 3 of them NaN"``."""
     kind = str(values.dtype).removeprefix("torch.")
     if values.is_complex():
         return f"{kind} values"
     absent = int(values.isnan().sum())
-    there = values[~values.isnan()]
-    spread = f" from {there.min().item():g} to {there.max().item():g}" if len(there) else ""
-    return f"{kind} values{spread}" + (f", {absent} of them NaN" if absent else "")
+    numbers = values[~values.isnan()]
+    span = f" from {numbers.min().item():g} to {numbers.max().item():g}" if len(numbers) else ""
+    return f"{kind} values{span}" + (f", {absent} of them NaN" if absent else "")
 
 
 def _kind(given: Any) -> str:

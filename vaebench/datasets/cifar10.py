@@ -19,7 +19,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 def cifar10(root: Path, *, levels: Levels = None) -> Dataset:
     """CIFAR-10 (Krizhevsky 2009): 45,000 train, 5,000 validation and 10,000 test images.
 
-    Validation is that of Child 2021: scikit-learn's ``train_test_split`` with random state 11172018.
+    The validation split is that of Child 2021: scikit-learn's ``train_test_split``, random state 11172018.
     """
     from sklearn.model_selection import train_test_split
 
@@ -41,7 +41,7 @@ def _both(root: Path, download: bool) -> tuple[Split, Split]:
     packed = root / "cifar-10-python.tar.gz"
     if download or (root / "cifar-10-batches-py").exists() or not packed.exists():
         return _read(root, True, download), _read(root, False, download)
-    with TemporaryDirectory() as temporary:  # the root is only to be read
+    with TemporaryDirectory() as temporary:  # the data root may be read-only
         with tarfile.open(packed) as archive:
             archive.extractall(temporary, filter="data")
         return _read(Path(temporary), True, False), _read(Path(temporary), False, False)
@@ -53,6 +53,6 @@ def _read(root: Path, train: bool, download: bool) -> Split:
     with warnings.catch_warnings():
         # The files were pickled by Python 2, whose dtypes NumPy 2.4 reads with a warning.
         warnings.filterwarnings("ignore", message=".*align should be passed")
-        found = CIFAR10(root, train=train, download=download)
-    images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
-    return Split(images, torch.tensor(found.targets))
+        data = CIFAR10(root, train=train, download=download)
+    images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
+    return Split(images, torch.tensor(data.targets))

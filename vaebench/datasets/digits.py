@@ -27,9 +27,9 @@ def digits(
     """
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    images = torch.from_numpy(found.images).to(torch.uint8).unsqueeze(1)
-    whole = Split(images, torch.from_numpy(found.target).long())
+    bunch = load_digits()
+    images = torch.from_numpy(bunch.images).to(torch.uint8).unsqueeze(1)
+    whole = Split(images, torch.from_numpy(bunch.target).long())
     train, validation, test = partition(len(images), VALIDATION, TEST, SEED)
     splits = take(whole, train), take(whole, validation), take(whole, test)
     return assemble("digits", splits, levels=levels, stored=GREYS, epochs=33, lr=8e-3, extractor="digits")

@@ -1,4 +1,4 @@
-"""Files of the published data sets: found under the data root, else downloaded, else one clear line."""
+"""Files of published data sets: read from the data root, else downloaded, else one clear error."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -11,21 +11,22 @@ from filelock import FileLock
 from vaebench.errors import UsageError
 from vaebench.text import one_line
 
-Found = TypeVar("Found")
+Loaded = TypeVar("Loaded")
 
 _SECONDS = 30.0
 _LOCK = ".download.lock"
 
 
 def found_or_downloaded(
-    name: str, place: Path, root: Path, wanted: str, load: Callable[[bool], Found]
-) -> Found:
-    """``load(False)``, which reads files that are there; failing that ``load(True)``, which fetches them.
+    name: str, place: Path, root: Path, files: str, load: Callable[[bool], Loaded]
+) -> Loaded:
+    """Call ``load(False)``, which reads existing files; if that fails, ``load(True)``, which downloads them.
 
-    :param place: where the files belong, for messages; ``wanted`` names them
-    :raises UsageError: where neither works
+    :param place: the folder of the files, for messages
+    :param files: the names of the files, for messages
+    :raises UsageError: if both fail
     """
-    with suppress(Exception):  # torchvision raises many kinds; the second try says why
+    with suppress(Exception):  # torchvision raises many kinds of errors; the second try reports the reason
         return load(False)
     try:
         with _traceless(place, root):
@@ -38,13 +39,13 @@ def found_or_downloaded(
         reason = one_line(lines[-1]) if lines else type(error).__name__
         raise UsageError(
             f"{name}: no usable files in {place}, and none could be downloaded ({reason}); "
-            f"put {wanted} there, or name the folder that has them with --data-root or VAEBENCH_DATA"
+            f"put {files} there, or name the data folder with --data-root or VAEBENCH_DATA"
         ) from error
 
 
 @contextmanager
 def _traceless(place: Path, root: Path) -> Iterator[None]:
-    """Leave no lock, and no empty folder that was not there, in a data root that got nothing."""
+    """Remove the lock, and new folders that stayed empty, from the data root."""
     ways = (place, *place.parents, root, *root.parents)
     absent = [folder for folder in dict.fromkeys(ways) if not folder.exists()]
     lock = root / _LOCK
@@ -62,7 +63,7 @@ def _traceless(place: Path, root: Path) -> Iterator[None]:
 
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
-    """A network that swallows packets is given up after ``seconds`` without an answer."""
+    """Give up on connections that do not answer for ``seconds``."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,4 +1,4 @@
-"""The random part of a split: by the bytes of each file, or by a shuffle of all."""
+"""Random splits: by the bytes of each file, or by a shuffle of all files."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ How = Literal["hash", "shuffle"]
 
 
 class Drawn(NamedTuple):
-    """Rows of the three splits, and the splits that had to take what was nearest to them."""
+    """Rows of the three splits, and the names of splits that were filled with the nearest files."""
 
     train: Tensor
     validation: Tensor
@@ -22,16 +22,16 @@ class Drawn(NamedTuple):
 
 
 def by_hash(sha256: Sequence[str], validation: float, test: float, seed: int) -> Drawn:
-    """A split in which each image's place depends on its file's bytes and the seed alone.
+    """Split images such that the split of each depends only on its file's bytes and the seed.
 
     With u in [0, 1), the first 53 bits of sha256(``"<seed> <sha256 of the file>"``) over 2^53: test where
     u < ``test``, validation where u < ``test`` + ``validation``, else train, each in the order of u. So an
-    added file moves no other and equal files stand together; the counts are random around the shares.
+    added file moves no other file, equal files share a split, and the counts vary around the shares.
 
     Few images can leave a split of a positive share empty: it then takes the files of the smallest u among
     the later splits. A file that is added can move these back towards train, and none the other way.
     """
-    u = torch.tensor([_uniform(of_file, seed) for of_file in sha256], dtype=torch.float64)
+    u = torch.tensor([_uniform(digest, seed) for digest in sha256], dtype=torch.float64)
     order = u.argsort(stable=True)
     rest = u[order]
     short: list[str] = []
@@ -53,7 +53,7 @@ def _uniform(sha256: str, seed: int) -> float:
 
 
 def by_shuffle(count: int, validation: float, test: float, seed: int) -> Drawn:
-    """The split of ``partition``, with the shares rounded to whole images, one or more where positive."""
+    """Split by ``partition``, with shares rounded to whole images; a positive share gives at least one."""
     last = _share(count, test)
     return Drawn(*partition(count, min(_share(count, validation), count - last), last, seed))
 
@@ -65,10 +65,10 @@ def _share(count: int, share: float) -> int:
 def drawn(
     how: How, sha256: Sequence[str], given: Mapping[str, Tensor], shares: Mapping[str, float], seed: int
 ) -> Drawn:
-    """The splits that are given, and those that are not drawn from train, or from all where none is given.
+    """Complete the given splits: missing ones are drawn from train, or from all rows if none is given.
 
     :param given: split -> its rows of ``sha256``
-    :param shares: of validation and of test; those of a split that is given do not count
+    :param shares: the shares of validation and test, which are ignored for given splits
     """
     pool = given["train"] if given else torch.arange(len(sha256))
     validation, test = (0.0 if name in given else shares[name] for name in ("validation", "test"))

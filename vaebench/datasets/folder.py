@@ -1,4 +1,4 @@
-"""A person's own images: every picture file below a folder."""
+"""A data set of all image files below a folder."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vaebench.contracts import Dataset, Split
 from vaebench.datasets.drawing import Drawn, How, drawn
-from vaebench.datasets.folder_layout import Found, UnclearError, classes, find
+from vaebench.datasets.folder_layout import Layout, UnclearError, classes, find
 from vaebench.datasets.images import read_all, read_picture
 from vaebench.datasets.splits import Levels, assemble, equal_images, files_sha256, take
 from vaebench.errors import UsageError
@@ -26,70 +26,75 @@ _NAMED = 3
 def folder(
     root: Path,
     *,
-    path: Annotated[str, Meta(min_length=1, description="folder of images, searched with all below it")],
-    size: Annotated[int, Meta(ge=1, le=1024, description="height and width that images get")] = 32,
-    fit: Annotated[Fit, Meta(description="how an oblong image becomes square")] = "crop",
-    grey: Annotated[bool, Meta(description="one channel, luminance, in place of three")] = False,
+    path: Annotated[
+        str, Meta(min_length=1, description="folder of images, searched with all its subfolders")
+    ],
+    size: Annotated[int, Meta(ge=1, le=1024, description="height and width of the resized images")] = 32,
+    fit: Annotated[Fit, Meta(description="how to make an oblong image square")] = "crop",
+    grey: Annotated[bool, Meta(description="use one channel (luminance) instead of three")] = False,
     levels: Levels = None,
     unreadable: Annotated[
-        Literal["skip", "refuse"], Meta(description="files that cannot be used: leave out and note, or stop")
+        Literal["skip", "refuse"], Meta(description="skip and report files that cannot be used, or stop")
     ] = "skip",
     validation: Annotated[
-        float, Meta(gt=0, lt=1, description="share of the images, unless a subfolder is the split")
+        float, Meta(gt=0, lt=1, description="share of the images, unless a subfolder is this split")
     ] = 0.1,
     test: Annotated[
-        float, Meta(gt=0, lt=1, description="share of the images, unless a subfolder is the split")
+        float, Meta(gt=0, lt=1, description="share of the images, unless a subfolder is this split")
     ] = 0.1,
     seed: Annotated[int, Meta(ge=0, lt=2**32, description="seed of the random split")] = 0,
     split: Annotated[
-        How, Meta(description="random split by each file's bytes, or by a shuffle of all, sorted by name")
+        How, Meta(description="split by a hash of each file, or by a shuffle of all files sorted by name")
     ] = "hash",
     named: Annotated[
-        bool, Meta(description="subfolders named train, val, test or alike are the splits")
+        bool, Meta(description="use subfolders named train, val, test or similar as splits")
     ] = True,
 ) -> Dataset:
-    """All images below ``path`` (absolute, or from here, or from ``root``), as 1 or 3 x size x size.
+    """All images below ``path``, each resized to 1 or 3 x size x size.
 
-    Subfolders named as splits (train, validation, val, dev, test, eval and alike, in any case and depth) are
-    these; of validation and test, what they do not give is drawn from train, and without any, all three are
-    random. A random split depends on each file's bytes and the seed alone, and its counts are near the
-    shares; ``split=shuffle`` rounds the shares to whole images, and every added file changes it. Folders that
-    are no splits are classes, in natural order. Resizing is antialiased and bilinear. A file that is damaged,
-    has a side below ``size`` or more than 2^26 pixels cannot be used. Animations give their first frame.
+    ``path`` is absolute, or relative to the current folder or to ``root``. Subfolders named like splits
+    (train, validation, val, dev, test, eval and similar, in any case and at any depth) are the splits. If
+    validation or test is missing, it is drawn from train; without such subfolders all splits are random. A
+    random split depends only on each file's bytes and the seed, and its counts are near the shares;
+    ``split=shuffle`` rounds the shares to whole images, but every added file changes it. Other folders are
+    classes, in natural order. Resizing is antialiased and bilinear. A file cannot be used if it is damaged,
+    has a side below ``size`` or has more than 2^26 pixels. The first frame of an animation is used.
 
-    :raises UsageError: where there is no such folder, names leave open what the splits are, a split would be
+    :raises UsageError: if there is no such folder, the names of subfolders are ambiguous, a split would be
         empty, or, with ``unreadable="refuse"``, a file cannot be used
     """
     label = f"folder:{one_line(path)}"
     if validation + test >= 1:
-        raise UsageError(f"{label}: validation={validation} and test={test} leave nothing to train on")
+        raise UsageError(f"{label}: validation={validation} and test={test} leave no images for training")
     place = _located(label, path, root)
-    found = _found(label, place, named)
+    layout = _layout(label, place, named)
     read = read_all(
-        [place / file for file in found.files],
+        [place / file for file in layout.files],
         lambda file: _square(file, size, fit, grey),
         (1 if grey else 3, size, size),
     )
-    skipped = _named(found.files, read.unusable)
+    skipped = _named(layout.files, read.unusable)
     if read.unusable and unreadable == "refuse":
-        raise UsageError(f"{label}: {skipped}; unreadable=skip leaves them out")
-    usable = [row for row in range(len(found.files)) if row not in read.unusable]
+        raise UsageError(f"{label}: {skipped}; unreadable=skip skips them")
+    usable = [row for row in range(len(layout.files)) if row not in read.unusable]
     if len(usable) < 3:
         problem = f"; {skipped}" if skipped else ""
-        raise UsageError(f"{label}: {len(usable)} usable images, where 3 are the least{problem}")
-    rows = _drawn(found, usable, read.sha256, split, {"validation": validation, "test": test}, seed)
-    labels, names = classes([found.kinds[row] for row in usable])
+        raise UsageError(f"{label}: at least 3 usable images are needed; there are {len(usable)}{problem}")
+    rows = _drawn(layout, usable, read.sha256, split, {"validation": validation, "test": test}, seed)
+    labels, names = classes([layout.kinds[row] for row in usable])
     whole = Split(read.images[usable] if read.unusable else read.images, labels)
-    splits = _splits(label, whole, rows, "; split=shuffle gives each its share" if split == "hash" else "")
+    splits = _splits(
+        label, whole, rows, "; use split=shuffle to give each split its share" if split == "hash" else ""
+    )
     return assemble(
         f"folder:{one_line(place.name)}",
         splits,
         levels=levels,
         epochs=50,
         extractor="inception",
-        notes=_notes(skipped, found, rows, splits),
+        notes=_notes(skipped, layout, rows, splits),
         classes=names,
-        files_sha256=files_sha256(zip(map(str, found.files), read.sha256, strict=True)),
+        files_sha256=files_sha256(zip(map(str, layout.files), read.sha256, strict=True)),
         settled={"split": split},
     )
 
@@ -98,28 +103,32 @@ def _located(label: str, path: str, root: Path) -> Path:
     here = os.path.expanduser(path)
     places = [os.path.abspath(place) for place in dict.fromkeys((here, os.path.join(root, here)))]
     for place in places:
-        if os.path.isdir(place):  # pathlib's raises for names that are too long
+        if os.path.isdir(place):  # pathlib's is_dir raises for names that are too long
             return Path(place)
     files = [place for place in places if os.path.exists(place)]
     if files:
-        raise UsageError(f"{label}: a folder of images is expected, and {one_line(files[0])} is a file")
+        raise UsageError(f"{label}: a folder of images is expected, but {one_line(files[0])} is a file")
     raise UsageError(f"{label}: no such folder; looked for {' and '.join(map(one_line, places))}")
 
 
-def _found(label: str, place: Path, named: bool) -> Found:
+def _layout(label: str, place: Path, named: bool) -> Layout:
     try:
-        found = find(place, named)
+        layout = find(place, named)
     except OSError as error:
         raise UsageError(f"{label}: {one_line(error.filename)} cannot be listed ({error.strerror})") from None
     except UnclearError as error:
         raise UsageError(
-            f"{label}: {one_line(error)}; name subfolders train, validation and test, or say named=false: "
-            "then no name tells a split"
+            f"{label}: {one_line(error)}; name the subfolders train, validation and test, or use named=false "
+            "to ignore such names"
         ) from None
-    if not found.files:
-        where = f"below its {' and '.join(sorted(found.given))} folders" if found.given else "there or below"
-        raise UsageError(f"{label}: no file {where} has an image's suffix (.png, .jpg, .webp, ...)")
-    return found
+    if not layout.files:
+        where = (
+            f"below its {' and '.join(sorted(layout.given))} folders"
+            if layout.given
+            else "in it or its subfolders"
+        )
+        raise UsageError(f"{label}: no file {where} has the suffix of an image (.png, .jpg, .webp, ...)")
+    return layout
 
 
 def _square(file: Path, size: int, fit: Fit, grey: bool) -> Image.Image:
@@ -133,24 +142,27 @@ def _square(file: Path, size: int, fit: Fit, grey: bool) -> Image.Image:
 
 
 def _drawn(
-    found: Found,
+    layout: Layout,
     usable: Sequence[int],
     sha256: Sequence[str | None],
     how: How,
     shares: Mapping[str, float],
     seed: int,
 ) -> Drawn:
-    """The splits, as numbers of the usable images."""
-    roles = [found.roles[row] for row in usable]
+    """The rows of each split among the usable images."""
+    roles = [layout.roles[row] for row in usable]
     given: dict[str, Tensor] = {
-        role: torch.tensor([k for k, of_file in enumerate(roles) if of_file == role], dtype=torch.int64)
-        for role in found.given
+        role: torch.tensor([k for k, split in enumerate(roles) if split == role], dtype=torch.int64)
+        for role in layout.given
     }
     return drawn(how, [str(sha256[row]) for row in usable], given, shares, seed)
 
 
 def _splits(label: str, whole: Split, rows: Drawn, remedy: str) -> tuple[Split, Split, Split]:
-    """:param remedy: what is said more where nothing is left of what was drawn"""
+    """Take the rows of each split.
+
+    :param remedy: a hint that is added to the error about an empty split
+    """
     for name, of_split in (("train", rows.train), ("validation", rows.validation), ("test", rows.test)):
         if not len(of_split):
             raise UsageError(f"{label}: no usable image is left for the {name} split{remedy}")
@@ -158,7 +170,7 @@ def _splits(label: str, whole: Split, rows: Drawn, remedy: str) -> tuple[Split, 
 
 
 def _named(files: Sequence[PurePosixPath], unusable: Mapping[int, str]) -> str:
-    """``"2 of 9 files cannot be used: a.png (not an image), ..."``, the first few by name; empty for none."""
+    """``"2 of 9 files cannot be used: a.png (not an image), ..."``, naming the first few; empty for none."""
     if not unusable:
         return ""
     first = [f"{one_line(files[row])} ({why})" for row, why in list(unusable.items())[:_NAMED]]
@@ -166,19 +178,19 @@ def _named(files: Sequence[PurePosixPath], unusable: Mapping[int, str]) -> str:
     return f"{len(unusable)} of {len(files)} files cannot be used: {', '.join(first + more)}"
 
 
-def _notes(skipped: str, found: Found, rows: Drawn, splits: tuple[Split, Split, Split]) -> tuple[str, ...]:
-    drawn_from_train = [name for name in ("validation", "test") if found.given and name not in found.given]
+def _notes(skipped: str, layout: Layout, rows: Drawn, splits: tuple[Split, Split, Split]) -> tuple[str, ...]:
+    drawn_from_train = [name for name in ("validation", "test") if layout.given and name not in layout.given]
     notes = (
         skipped,
-        f"{found.outside} images are in none of the folders of the splits, and left out"
-        if found.outside
+        f"{layout.outside} images outside the folders of the splits are skipped" if layout.outside else "",
+        f"{layout.others} files without the suffix of a supported image format are skipped"
+        if layout.others
         else "",
-        f"{found.others} files without the suffix of an image that is read are left out"
-        if found.others
+        f"no subfolder is named {' or '.join(drawn_from_train)}: drawn from train"
+        if drawn_from_train
         else "",
-        f"no subfolder is {' or '.join(drawn_from_train)}: drawn from train" if drawn_from_train else "",
-        f"few images: no file's hash falls to {' nor to '.join(rows.short)}, so the nearest were taken; "
-        "split=shuffle gives each its share"
+        f"few images: no file's hash falls into {' or '.join(rows.short)}, so the nearest were taken; "
+        "use split=shuffle to give each split its share"
         if rows.short
         else "",
         equal_images(*splits),

@@ -1,4 +1,4 @@
-"""How a folder of images is laid out: its files in one order, the splits and classes that subfolders name."""
+"""The layout of a folder of images: its files in order, and the splits and classes of subfolders."""
 
 import os
 import re
@@ -11,38 +11,46 @@ import torch
 from torch import Tensor
 
 from vaebench.datasets.formats import suffixes
-from vaebench.datasets.split_names import Role, Told, lists_of_splits, read_name, read_siblings, says_no_more
+from vaebench.datasets.split_names import (
+    Role,
+    SplitName,
+    lists_of_splits,
+    read_name,
+    read_siblings,
+    says_no_more,
+)
 
 
 class UnclearError(Exception):
-    """Names that may tell splits and may not; the text says which, in one line."""
+    """Raised for names that may or may not name splits; the message lists them in one line."""
 
 
-class Found(NamedTuple):
-    """What lies below a folder."""
+class Layout(NamedTuple):
+    """The image files below a folder."""
 
     files: list[PurePosixPath]
-    """Relative to the folder, sorted by name; where subfolders are the splits, only what is in these."""
+    """Paths relative to the folder, sorted by name; if subfolders are splits, only files in these."""
     roles: list[Role | None]
-    """The split that each file is in; None for all files where no subfolder is a split."""
+    """The split of each file; None for all files if no subfolder is a split."""
     kinds: list[tuple[str, ...]]
-    """The folders of each file but those that only tell its split, topmost first."""
+    """The folders of each file, topmost first, without those that only name its split."""
     given: frozenset[Role]
-    """The splits that subfolders are, those without any image among them."""
+    """The splits that subfolders name, including those without images."""
     outside: int
-    """How many images are in none of the splits' folders."""
+    """How many images are outside the folders of the splits."""
     others: int
-    """How many files lack an image's suffix."""
+    """How many files do not have the suffix of an image."""
 
 
-def find(place: Path, named: bool = True) -> Found:
-    """Every file below ``place`` with the suffix of a format that is read, in an order any file system gives.
+def find(place: Path, named: bool = True) -> Layout:
+    """Find every file below ``place`` with the suffix of a supported format.
 
-    Hidden files and folders are passed over; links to folders are followed, into each folder once.
+    The order is the same on any file system. Hidden files and folders are ignored; links to folders are
+    followed, each folder once.
 
-    :param named: take subfolders that are named as splits for these
-    :raises OSError: where a folder cannot be listed
-    :raises UnclearError: where names leave open what the splits are
+    :param named: whether subfolders named like splits are the splits
+    :raises OSError: if a folder cannot be listed
+    :raises UnclearError: if names of subfolders are ambiguous
     """
     below, folders = _below(place)
     names = [PurePosixPath(file.relative_to(place).as_posix()) for file in below]
@@ -55,20 +63,20 @@ def find(place: Path, named: bool = True) -> Found:
     tree.enter(images, 0, None, ())
     if not tree.given:
         if lists := lists_of_splits(name.name for name in names):
-            raise UnclearError(f"{_listed(lists)} may tell the splits, and no such list is read")
+            raise UnclearError(f"{_listed(lists)} may list the splits, but such lists are not supported")
         return _every(images, others)
     if "train" not in tree.given:
-        raise UnclearError(f"subfolders are named as {_listed(sorted(tree.given))}, and none as train")
+        raise UnclearError(f"subfolders are named {_listed(sorted(tree.given))}, but none is named train")
     inside = [image for image in images if image in tree.roles]
     roles: list[Role | None] = [_settled(tree.roles[image], tree.given) for image in inside]
     given = frozenset(_settled(role, tree.given) for role in tree.given)
     kinds = [tree.kinds[image] for image in inside]
-    return Found(inside, roles, kinds, given, len(images) - len(inside), others)
+    return Layout(inside, roles, kinds, given, len(images) - len(inside), others)
 
 
-def _every(images: list[PurePosixPath], others: int) -> Found:
+def _every(images: list[PurePosixPath], others: int) -> Layout:
     kinds = [image.parts[:-1] for image in images]
-    return Found(images, [None] * len(images), kinds, frozenset(), 0, others)
+    return Layout(images, [None] * len(images), kinds, frozenset(), 0, others)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -76,20 +84,20 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _settled(role: Role, given: set[Role]) -> Role:
-    """What ``evaluation`` is: the split that is not there otherwise."""
+    """Resolve ``evaluation`` to test, or to validation if there is a test split."""
     if role != "evaluation":
         return role
     if {"validation", "test"} <= given:
-        raise UnclearError("subfolders are named as validation, test and evaluation")
+        raise UnclearError("subfolders are named validation, test and evaluation")
     return "validation" if "test" in given else "test"
 
 
 class _Tree:
-    """Splits and classes of images by the folders on their way, at whatever depth the splits are."""
+    """Finds splits and classes of images from their folders; splits may be at any depth."""
 
     def __init__(self, empty: set[PurePosixPath]) -> None:
         self.empty: dict[PurePosixPath, list[str]] = {}
-        """Folder -> the folders in it without any image below."""
+        """Folder -> its subfolders that contain no images."""
         for folder in sorted(empty):
             self.empty.setdefault(folder.parent, []).append(folder.name)
         self.roles: dict[PurePosixPath, Role] = {}
@@ -99,11 +107,12 @@ class _Tree:
     def enter(
         self, images: Sequence[PurePosixPath], depth: int, role: Role | None, kinds: tuple[str, ...]
     ) -> None:
-        """Read the names in one folder, which has these images below it, and go on below.
+        """Interpret the names in one folder and its subfolders.
 
-        :param depth: of the folder
-        :param role: the split that the folder is in
-        :param kinds: the folders on the way that are no splits
+        :param images: all images below the folder
+        :param depth: depth of the folder
+        :param role: the split that the folder belongs to
+        :param kinds: the parent folders that are not splits
         """
         loose = [image for image in images if len(image.parts) == depth + 1]
         folders: dict[str, list[PurePosixPath]] = {}
@@ -112,17 +121,17 @@ class _Tree:
                 folders.setdefault(image.parts[depth], []).append(image)
         here = PurePosixPath(*images[0].parts[:depth]) if images else PurePosixPath()
         splits = read_siblings([*folders, *self.empty.get(here, ())]) if images else {}
-        roles = {told.role for told in splits.values()}
+        roles = {match.role for match in splits.values()}
         if len(roles) == 1 and not splits.keys() & folders.keys():
-            splits, roles = {}, set()  # a folder test/ without images says nothing
+            splits, roles = {}, set()  # an empty folder test/ alone does not define splits
         if _in_file_names(loose) and not splits and role is None:
             self._take_files(loose, kinds)
         elif self._are_splits(here, splits, roles, bool(loose) or bool(folders.keys() - splits), role):
             self.given |= roles
-            several = len({told.rest for told in splits.values()}) > 1
-            for name, told in splits.items():
-                kind = (" ".join(told.rest) or name,) if several else ()
-                self.enter(folders.get(name, []), depth + 1, told.role, (*kinds, *kind))
+            several = len({match.rest for match in splits.values()}) > 1
+            for name, match in splits.items():
+                kind = (" ".join(match.rest) or name,) if several else ()
+                self.enter(folders.get(name, []), depth + 1, match.role, (*kinds, *kind))
         else:
             for name, inside in folders.items():
                 again = role is not None and len(folders) == 1 and not loose and _says(name, role)
@@ -131,26 +140,31 @@ class _Tree:
                 self._take(image, role, kinds)
 
     def _are_splits(
-        self, here: PurePosixPath, splits: dict[str, Told], roles: set[Role], more: bool, role: Role | None
+        self,
+        here: PurePosixPath,
+        splits: dict[str, SplitName],
+        roles: set[Role],
+        more: bool,
+        role: Role | None,
     ) -> bool:
-        """Whether the names are those of splits, and not of classes.
+        """Whether the names are splits rather than classes.
 
-        :param more: there are other images or folders of images beside them
+        :param more: whether there are other images or folders of images next to them
         """
         if role is not None and role != "train" and len(roles) > 1:
-            raise UnclearError(f"{here}/ is a split and has subfolders {_listed(list(splits))}")
+            raise UnclearError(f"{here}/ is a split but has subfolders {_listed(list(splits))}")
         if role is not None:
             return len(roles) > 1
         if len(roles) == 1 and more:
-            raise UnclearError(f"{here / next(iter(splits))}/ may be a split or a class beside the others")
+            raise UnclearError(f"{here / next(iter(splits))}/ may be a split, or a class next to the others")
         return bool(roles)
 
     def _take_files(self, images: Sequence[PurePosixPath], kinds: tuple[str, ...]) -> None:
         for image in images:
-            told = read_name(image.stem)
-            assert told is not None
-            self.given.add(told.role)
-            self._take(image, told.role, kinds)
+            match = read_name(image.stem)
+            assert match is not None
+            self.given.add(match.role)
+            self._take(image, match.role, kinds)
 
     def _take(self, image: PurePosixPath, role: Role | None, kinds: tuple[str, ...]) -> None:
         if role is not None:
@@ -159,23 +173,23 @@ class _Tree:
 
 
 def _in_file_names(images: Sequence[PurePosixPath]) -> bool:
-    """Whether each file's own name tells a split, and not all the same: ``train_01.png``, ``test_01.png``."""
+    """Whether every file name contains a split, and several occur: ``train_01.png``, ``test_01.png``."""
     roles = set()
     for image in images:
-        told = read_name(image.stem)
-        if told is None:
+        match = read_name(image.stem)
+        if match is None:
             return False
-        roles.add(told.role)
+        roles.add(match.role)
     return len(roles) > 1
 
 
 def _says(name: str, role: Role) -> bool:
-    told = read_name(name)
-    return told is not None and told.role == role and not told.rest
+    match = read_name(name)
+    return match is not None and match.role == role and not match.rest
 
 
 def _below(place: Path) -> tuple[list[Path], list[Path]]:
-    """All files and all folders."""
+    """All visible files and folders below a folder."""
     files: list[Path] = []
     seen: set[str] = set()
     passed: list[Path] = []
@@ -196,7 +210,7 @@ def _stop(error: OSError) -> None:
 
 
 def _order(file: PurePosixPath) -> tuple[str, str]:
-    # Some file systems decompose accents in names; composed, they sort alike everywhere.
+    # Some file systems decompose accents; composed names sort the same everywhere.
     return unicodedata.normalize("NFC", str(file)), str(file)
 
 
@@ -204,24 +218,24 @@ _NUMBER = re.compile(r"(\d+)")
 
 
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """A key by which 2 stands before 10, and ``b2`` before ``b10``."""
+    """A sort key by which 2 comes before 10, and ``b2`` before ``b10``."""
     pieces = _NUMBER.split(name)
     return [(int(piece), "") if k % 2 else (0, piece) for k, piece in enumerate(pieces)], name
 
 
 def classes(kinds: Sequence[tuple[str, ...]]) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The class of each file (N,) int64, and the names of the classes in natural order.
+    """The class of each file, (N,) int64, and the names of the classes in natural order.
 
-    A class is the topmost folder that tells files apart; None and no names where a file is in no folder, or
-    all are in one that is called ``images`` or alike.
+    The class is the topmost folder that differs between files. None and no names if a file is in no folder,
+    or all are in one called ``images`` or similar.
     """
     while kinds and min(map(len, kinds)) > 1 and len({folders[0] for folders in kinds}) == 1:
         kinds = [folders[1:] for folders in kinds]
     if not kinds or not min(map(len, kinds)):
         return None, ()
-    of_each = [unicodedata.normalize("NFC", folders[0]) for folders in kinds]
-    names = tuple(sorted(set(of_each), key=natural))
+    tops = [unicodedata.normalize("NFC", folders[0]) for folders in kinds]
+    names = tuple(sorted(set(tops), key=natural))
     if len(names) == 1 and says_no_more(names[0]):
         return None, ()
     rank = {name: number for number, name in enumerate(names)}
-    return torch.tensor([rank[name] for name in of_each]), names
+    return torch.tensor([rank[name] for name in tops]), names

@@ -1,4 +1,4 @@
-"""The picture formats that are read: raster formats by name, and nothing that runs another program."""
+"""The supported image formats: a list of raster formats, none of which starts another program."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +11,7 @@ NAMED = (
     *("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF", "HEIF"),
     *("ICO", "PCX", "SGI", "SUN", "XBM", "XPM", "DDS", "QOI", "PSD"),
 )
-"""Pillow's names. It also opens EPS by Ghostscript and WMF by Windows, which no picture file may start."""
+"""Pillow's names. EPS and WMF are left out, since Pillow opens them with Ghostscript and with Windows."""
 _MODERN = {
     "HEIF": "HEIC needs pillow-heif: pip install pillow-heif",
     "AVIF": "AVIF needs Pillow 11.3 or later",
@@ -25,7 +25,7 @@ _BRANDS = {
 
 @cache
 def readable() -> tuple[str, ...]:
-    """The named formats that this installation reads; loads them all, which threads must not do at once."""
+    """The formats that this installation supports; call it before starting threads, as it loads plugins."""
     Image.preinit()  # the common ones first, as they are tried in this order
     Image.init()
     with suppress(ImportError):
@@ -37,7 +37,7 @@ def readable() -> tuple[str, ...]:
 
 @cache
 def suffixes() -> frozenset[str]:
-    """The suffixes of the named formats, in lower case with their dot; of HEIC and AVIF in any case."""
+    """The suffixes of the formats, in lower case with their dot; always including HEIC and AVIF."""
     readable()
     kinds = Image.registered_extensions().items()
     return frozenset(suffix for suffix, kind in kinds if kind in NAMED) | frozenset(_SUFFIXES)
@@ -45,9 +45,9 @@ def suffixes() -> frozenset[str]:
 
 @contextmanager
 def opened(file: BinaryIO) -> Iterator[Image.Image]:
-    """A picture, not yet decoded. Pillow gets no path: by a path it maps a file in place of decoding it.
+    """Open an image without decoding it; from a path, Pillow would map the file instead of decoding it.
 
-    :raises PIL.UnidentifiedImageError: for what is none of the named formats
+    :raises PIL.UnidentifiedImageError: for other formats
     """
     file.seek(0)
     with Image.open(file, formats=readable()) as image:
@@ -55,7 +55,7 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
 
 
 def why_unread(file: BinaryIO) -> str:
-    """Why a file is none of the formats that are read here, with what would read it where that is known."""
+    """Why a file is not supported, and which package would support it, if known."""
     file.seek(0)
     head = file.read(12)
     kind = _BRANDS.get(head[8:]) if head[4:8] == b"ftyp" else None

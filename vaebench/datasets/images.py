@@ -1,4 +1,4 @@
-"""Image files to uint8 tensors, decoded in threads."""
+"""Decode image files to uint8 tensors, in threads."""
 
 import hashlib
 import os
@@ -19,37 +19,37 @@ from vaebench.errors import UsageError
 from vaebench.text import one_line
 
 PIXELS = 2**26
-"""A file of more pixels than this is taken for a decompression bomb."""
+"""A file with more pixels than this is treated as a decompression bomb."""
 _DRAFT = 3
 _BITS, _PHOTOMETRIC = 258, 262
 _PNG_DEPTH = 24
-"""Where the first chunk of a PNG tells the bits of a sample."""
+"""The position in a PNG's first chunk of the bits per sample."""
 _RUN = 64
 
 
 class Unusable(Exception):  # noqa: N818
-    """A file that cannot be used as an image; the text says why."""
+    """Raised for a file that cannot be used as an image; the message gives the reason."""
 
 
 class Pictures(NamedTuple):
     """Image files, decoded."""
 
     images: Tensor
-    """(N, C, H, W) uint8; 0 for a file that cannot be used."""
+    """(N, C, H, W) uint8; zeros for a file that cannot be used."""
     unusable: dict[int, str]
-    """Index of a file that cannot be used -> why."""
+    """Index of a file that cannot be used -> the reason."""
     sha256: list[str | None]
     """The hash of each file's bytes; None for a file that cannot be read."""
 
 
 def read_picture(path: Path, least: int) -> Image.Image:
-    """The first frame of a file as 8-bit RGB, upright by its EXIF orientation, on white where transparent.
+    """Read the first frame as 8-bit RGB, upright by its EXIF orientation, on white where transparent.
 
-    16-bit greys keep their upper 8 bits. A JPEG much larger than ``least`` may come back smaller, by a whole
-    factor, with both sides still at least three times ``least``. Metadata that are damaged are passed over.
+    16-bit grey values keep their upper 8 bits. A JPEG much larger than ``least`` may be reduced by an integer
+    factor, with both sides at least three times ``least``. Damaged metadata are ignored.
 
-    :raises Unusable: for a format that is not read, a side below ``least``, more than ``PIXELS`` pixels, or
-        values of unknown range; Pillow raises what it likes for damaged files
+    :raises Unusable: for an unsupported format, a side below ``least``, more than ``PIXELS`` pixels, or
+        values of unknown range; for damaged files Pillow may raise any error
     """
     if not path.is_file():
         raise Unusable("not a file")
@@ -85,7 +85,7 @@ def _rgb(image: Image.Image, file: BinaryIO) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return _of_sixteen_bits(image)
     if image.mode in ("I", "F"):
-        raise Unusable("32-bit values, whose white is not known")
+        raise Unusable("32-bit values of unknown range")
     if image.format == "PNG" and "transparency" in image.info:
         _scale_transparency(image, file)
     if image.has_transparency_data:
@@ -95,7 +95,7 @@ def _rgb(image: Image.Image, file: BinaryIO) -> Image.Image:
 
 
 def _of_sixteen_bits(image: Image.Image) -> Image.Image:
-    """Greys of 16 bits, or of the fewer that a TIFF tells, as RGB: the upper 8, the transparent one white."""
+    """Convert 16-bit grey values (fewer bits in some TIFFs) to RGB by their upper 8; transparent is white."""
     values = np.asarray(image)
     tags = getattr(image, "tag_v2", {})
     (bits, *_), zero_is_white = tags.get(_BITS, (16,)), tags.get(_PHOTOMETRIC, 1) == 0
@@ -108,7 +108,7 @@ def _of_sixteen_bits(image: Image.Image) -> Image.Image:
 
 
 def _scale_transparency(image: Image.Image, file: BinaryIO) -> None:
-    """The transparent grey or colour as the pixels are: Pillow makes them 8 bits and leaves it as stored."""
+    """Scale the transparent value to 8 bits: Pillow scales the pixels but not the transparent value."""
     file.seek(_PNG_DEPTH)
     bits, clear = file.read(1)[0], image.info["transparency"]
     if image.mode == "L" and bits < 8:
@@ -120,18 +120,18 @@ def _scale_transparency(image: Image.Image, file: BinaryIO) -> None:
 def read_all(
     files: Sequence[Path], read: Callable[[Path], Image.Image], shape: tuple[int, int, int]
 ) -> Pictures:
-    """Decode files, in threads.
+    """Decode files in threads.
 
-    :param read: a file to a picture of ``shape``, in any of several threads at once
+    :param read: decodes a file to a picture of ``shape``; must be thread-safe
     :param shape: channels, height, width
-    :raises UsageError: where the images are too many for memory
+    :raises UsageError: if the images do not fit into memory
     """
     channels, height, width = shape
     try:
         images = np.zeros((len(files), *shape), np.uint8)
     except MemoryError:
         raise UsageError(
-            f"{len(files)} images of {channels}x{height}x{width} are more than memory holds"
+            f"{len(files)} images of {channels}x{height}x{width} do not fit into memory"
         ) from None
 
     sha256: list[str | None] = [None] * len(files)
@@ -150,14 +150,16 @@ def read_all(
 
     readable()
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # of bombs, odd palettes and bad EXIF: what matters is raised
+        warnings.simplefilter(
+            "ignore"
+        )  # about bombs, odd palettes and bad EXIF; errors that matter are raised
         runs = list(pool.map(fill, range(0, len(files), _RUN)))
     unusable = {row: why for run in runs for row, why in run.items()}
     return Pictures(torch.from_numpy(images), unusable, sha256)
 
 
 def _sha256(path: Path) -> str | None:
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would block
         return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""A data spec -> the images in memory, held to what a data set promises."""
+"""Load the data set of a data spec into memory and check it."""
 
 from pathlib import Path
 
@@ -12,25 +12,26 @@ from vaebench.storage import caches
 
 
 def default_root() -> Path:
-    """Where data sets live unless --data-root says otherwise: VAEBENCH_DATA, else the user's cache."""
+    """The default data root: the folder that VAEBENCH_DATA names, else the user's cache."""
     return caches.folder("VAEBENCH_DATA", "data")
 
 
 def load(spec: DataSpec, registry: Registry, root: Path) -> tuple[DataSpec, Dataset]:
-    """The data set that a spec names, and the spec's canonical form.
+    """Load the data set that a spec names; return the spec's canonical form too.
 
-    Raises UsageError for an unknown name or parameter, a bad value, data that are not there, or data that
-    are not what a data set promises.
+    :raises UsageError: for an unknown name or parameter, an invalid value, missing data, or invalid data
     """
     origin = registry.get("dataset", spec.name)
     function = registry.resolve("dataset", spec.name)
-    known = parameters_of(function)
+    parameters = parameters_of(function)
     given = dict(spec.parameters)
     if spec.argument is not None:
-        if "path" not in known:
-            raise UsageError(f"data set {spec.name} takes nothing after a colon: {spec.name}:{spec.argument}")
+        if "path" not in parameters:
+            raise UsageError(
+                f"data set {spec.name} has no path, so no colon may follow it: {spec.name}:{spec.argument}"
+            )
         given["path"] = spec.argument
-    values = convert("", known, given, f"data set {spec.name}")
+    values = convert("", parameters, given, f"data set {spec.name}")
     label = f"data set {spec.name} of package {origin.package} {origin.version}"
     try:
         dataset = checked(label, function(root, **values))
@@ -41,6 +42,6 @@ def load(spec: DataSpec, registry: Registry, root: Path) -> tuple[DataSpec, Data
             f"data set {spec.name}: there is no home folder to keep data in; "
             "name a folder with --data-root or VAEBENCH_DATA"
         ) from error
-    changed = {n: text(v) for n, v in values.items() if v != known[n].default and n != "path"}
-    said = changed | dict(dataset.settled)
-    return DataSpec(spec.name, spec.argument, {n: said[n] for n in known if n in said}), dataset
+    changed = {n: text(v) for n, v in values.items() if v != parameters[n].default and n != "path"}
+    named = changed | dict(dataset.settled)
+    return DataSpec(spec.name, spec.argument, {n: named[n] for n in parameters if n in named}), dataset

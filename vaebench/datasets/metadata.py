@@ -1,4 +1,4 @@
-"""What a picture file holds beside its pixels: orientation counts, damage to the rest costs no picture."""
+"""Metadata of image files: orientation is used, and damage to other metadata is ignored."""
 
 import struct
 import zlib
@@ -18,7 +18,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _MOST = 2**28
-"""Bytes of the largest file that is read again without its metadata."""
+"""Larger files, in bytes, are not read again without their metadata."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -29,13 +29,13 @@ _PIXEL_TAGS = frozenset(
         *(330, 332, 334, 338, 339, 347, *range(512, 522), *range(529, 533)),
     ]
 )
-"""The tags of a TIFF that say how its pixels are stored (TIFF 6.0, and 330 and 347 of its supplements)."""
+"""The TIFF tags that describe the storage of pixels (TIFF 6.0; 330 and 347 from its supplements)."""
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """How a decoded image is turned to stand upright, by EXIF orientation (TIFF 6.0, tag 274); None: it does.
+    """The transposition that makes an image upright by its EXIF orientation (TIFF 6.0, tag 274), or None.
 
-    Pillow's own ``exif_transpose`` writes the EXIF anew as well, which fails for what a camera wrote wrongly.
+    Pillow's ``exif_transpose`` also rewrites the EXIF, which fails for invalid EXIF of some cameras.
     """
     try:
         return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
@@ -44,7 +44,7 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
 
 
 def without_metadata(file: BinaryIO) -> BytesIO | None:
-    """A PNG or a TIFF with nothing left but its pixels and its orientation; None for another format."""
+    """A copy of a PNG or TIFF with only its pixels and orientation; None for other formats."""
     file.seek(0)
     content = file.read(_MOST + 1)
     if len(content) > _MOST:
@@ -56,13 +56,13 @@ def without_metadata(file: BinaryIO) -> BytesIO | None:
 
 
 def _bare_png(content: bytes) -> bytes:
-    """The critical chunks as they are, with transparency, and orientation where it is whole."""
+    """Keep the critical chunks, transparency, and orientation if its checksum is right."""
     kept, at = [_PNG], len(_PNG)
     while at + 12 <= len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4], "big")
         kind, chunk = content[at + 4 : at + 8], content[at:end]
         whole = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
-        critical = not kind[0] & 0x20  # the fifth bit of a chunk's first letter says whether it may be left
+        critical = not kind[0] & 0x20  # bit 5 of a chunk's first letter marks chunks that may be ignored
         if critical or kind == b"tRNS" or (kind == b"eXIf" and whole):
             kept.append(chunk)
         at = end
@@ -70,7 +70,7 @@ def _bare_png(content: bytes) -> bytes:
 
 
 def _bare_tiff(content: bytes, order: str) -> bytes:
-    """The first directory's entries about other things than pixels become a byte that is 0."""
+    """Replace the entries of the first directory that do not describe pixels by a single zero byte."""
     bare = bytearray(content)
     try:
         (directory,) = struct.unpack_from(order + "I", bare, 4)
@@ -79,5 +79,5 @@ def _bare_tiff(content: bytes, order: str) -> bytes:
             if struct.unpack_from(order + "H", bare, entry)[0] not in _PIXEL_TAGS:
                 struct.pack_into(order + "HII", bare, entry + 2, 1, 1, 0)
     except struct.error:
-        pass  # the directory is cut off: the decoder will say so
+        pass  # the directory is incomplete, which the decoder reports
     return bytes(bare)

@@ -48,14 +48,13 @@ def fashion_mnist(root: Path, *, levels: Levels = None) -> Dataset:
 def read(name: str, source: "type[MNIST]", root: Path) -> tuple[Split, Split, Split]:
     """Train, validation and test in 0 .. 255; validation is 5,000 of 60,000, by ``partition``, seed 0.
 
-    :raises UsageError: where the files are neither there nor downloadable
+    :raises UsageError: if the files are missing and cannot be downloaded
     """
-
     place = root / source.__name__ / "raw"
 
     def both(download: bool) -> tuple[Split, Split]:
-        with nullcontext(root) if download else _unpacked(place, root) as there:
-            sets = [source(there, train=train, download=download) for train in (True, False)]
+        with nullcontext(root) if download else _unpacked(place, root) as folder:
+            sets = [source(folder, train=train, download=download) for train in (True, False)]
         train, test = (Split(s.data.unsqueeze(1), s.targets) for s in sets)
         _check(train, 60_000)
         _check(test, 10_000)
@@ -68,18 +67,18 @@ def read(name: str, source: "type[MNIST]", root: Path) -> tuple[Split, Split, Sp
 
 @contextmanager
 def _unpacked(place: Path, root: Path) -> Iterator[Path]:
-    """A data root with the plain files: this one, or a temporary one where some are only there as .gz."""
+    """A data root with the unpacked files: this one, or a temporary one if some exist only as .gz."""
     if all((place / name).exists() for name in _NAMES):
         yield root
         return
     with TemporaryDirectory() as temporary:
-        there = Path(temporary, place.relative_to(root))
-        there.mkdir(parents=True)
+        unpacked = Path(temporary, place.relative_to(root))
+        unpacked.mkdir(parents=True)
         for name in _NAMES:
             plain = (place / name).exists()
             with (
                 (place / name).open("rb") if plain else gzip.open(place / f"{name}.gz") as source,
-                (there / name).open("wb") as target,
+                (unpacked / name).open("wb") as target,
             ):
                 shutil.copyfileobj(source, target)
         yield Path(temporary)
@@ -88,5 +87,7 @@ def _unpacked(place: Path, root: Path) -> Iterator[Path]:
 def _check(split: Split, count: int) -> None:
     assert split.labels is not None
     if tuple(split.images.shape) != (count, 1, 28, 28) or len(split.labels) != count:
-        found = f"{tuple(split.images.shape)} images and {len(split.labels)} labels"
-        raise ValueError(f"{found}, where ({count}, 1, 28, 28) and {count} are expected")
+        actual = f"{tuple(split.images.shape)} and {len(split.labels)}"
+        raise ValueError(
+            f"images and labels must have the sizes ({count}, 1, 28, 28) and {count}, not {actual}"
+        )

@@ -1,4 +1,4 @@
-"""Binarised MNIST: the training split anew at each draw, validation and test once."""
+"""Binarised MNIST: training images are binarised at each draw, validation and test images once."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ SEED = 0
 def mnist_binary(root: Path) -> Dataset:
     """MNIST with each pixel x in 0 .. 255 made 1 with probability x/255, else 0; splits as ``mnist``.
 
-    ``train.images`` keeps the grey values and ``draw`` makes them binary, afresh each time: whatever looks
-    at training images (training, a histogram, a reference for FID) draws them first. Validation, then test,
+    ``train.images`` keeps the grey values, and ``draw`` binarises them anew each time: whatever uses
+    training images (training, the histogram, the reference of FID) draws them first. Validation, then test,
     were binarised once, by 255·u < x with u from ``numpy.random.RandomState(0).random_sample``, a stream
-    that NumPy keeps as it is. ``image.levels`` is 2: what a model sees and scores.
+    that NumPy guarantees. ``image.levels`` is 2, as a model sees and scores binary images.
     """
     from torchvision.datasets import MNIST
 
@@ -41,7 +41,7 @@ def mnist_binary(root: Path) -> Dataset:
 
 
 def draw(intensities: Tensor) -> Tensor:
-    """x ~ Bernoulli(intensity / 255), uint8 (B, C, H, W), from torch's default generator of the device."""
+    """Draw x ~ Bernoulli(intensity / 255), uint8 (B, C, H, W), from torch's default generator."""
     return torch.bernoulli(intensities.float() / 255).to(torch.uint8)
 
 

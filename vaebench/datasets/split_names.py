@@ -1,4 +1,4 @@
-"""Which split a name tells: ``train``, ``Validation``, ``test2017``, ``seg_test``, ``trainA`` and alike."""
+"""Recognise splits in names such as ``train``, ``Validation``, ``test2017``, ``seg_test``, ``trainA``."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 Role = Literal["train", "validation", "test", "evaluation"]
-"""``evaluation`` is the test split or, beside one, the validation split."""
+"""``evaluation`` is the test split or, if there is one, the validation split."""
 
 _WORDS: Mapping[str, Role] = {
     **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
@@ -30,23 +30,23 @@ _BESIDE = frozenset(
         "split",
     )
 )
-"""Words beside a split's that tell no more."""
+"""Words next to the name of a split that carry no meaning."""
 _JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|[\W_]+")
 _TAIL = re.compile("(?:set|data|images|imgs)$")
 _LISTS = frozenset((".txt", ".csv", ".tsv", ".json", ".jsonl", ".lst", ".list", ".parquet"))
 _ASSIGNMENT = frozenset(("split", "splits", "partition", "partitions"))
 
 
-class Told(NamedTuple):
-    """What a name tells of a split."""
+class SplitName(NamedTuple):
+    """The split that a name contains, and its other words."""
 
     role: Role
     rest: tuple[str, ...]
-    """Its other words, without numbers and without such as ``set`` and ``images``."""
+    """The other words, without numbers and words like ``set`` and ``images``."""
 
 
-def read_name(name: str) -> Told | None:
-    """What a name tells of a split; None where it has no such word, or words of several splits."""
+def read_name(name: str) -> SplitName | None:
+    """Find a split in a name; None if it contains no split or several."""
     words = _bare_words(name)
     roles = {_WORDS[word] for word in words if word in _WORDS}
     if roles == {"train", "validation"}:  # train_val
@@ -54,24 +54,24 @@ def read_name(name: str) -> Told | None:
     if len(roles) != 1:
         return None
     rest = tuple(w for w in words if w not in _WORDS and w not in _BESIDE and not w.isdecimal())
-    return Told(roles.pop(), rest)
+    return SplitName(roles.pop(), rest)
 
 
-def read_siblings(names: Iterable[str]) -> dict[str, Told]:
-    """Those of the folders in one place that are splits.
+def read_siblings(names: Iterable[str]) -> dict[str, SplitName]:
+    """The splits among the folders in one place.
 
-    A split's word alone is one. With other words it is one if another split stands beside it with the same
-    words, as ``seg_train`` beside ``seg_test``; ``train_station`` beside ``test_tube`` are two things.
+    The word of a split alone is a split. With other words it is one if another split with the same words is
+    next to it, as in ``seg_train`` and ``seg_test``; ``train_station`` and ``test_tube`` are no splits.
     """
-    all_told = {name: told for name in names if (told := read_name(name)) is not None}
+    matches = {name: match for name in names if (match := read_name(name)) is not None}
     roles: dict[tuple[str, ...], set[Role]] = {}
-    for told in all_told.values():
-        roles.setdefault(told.rest, set()).add(told.role)
-    return {n: told for n, told in all_told.items() if not told.rest or len(roles[told.rest]) > 1}
+    for match in matches.values():
+        roles.setdefault(match.rest, set()).add(match.role)
+    return {n: match for n, match in matches.items() if not match.rest or len(roles[match.rest]) > 1}
 
 
 def lists_of_splits(names: Iterable[str]) -> list[str]:
-    """Those of the names that look like lists of splits: ``train.txt`` with ``test.txt``; ``split.csv``."""
+    """The names that look like lists of splits: ``train.txt`` with ``test.txt``; ``split.csv``."""
     lists = []
     roles = set()
     for name in names:
@@ -80,15 +80,15 @@ def lists_of_splits(names: Iterable[str]) -> list[str]:
             continue
         if _ASSIGNMENT & set(_words(stem)):
             return [name]
-        told = read_name(stem)
-        if told is not None and not told.rest:
+        match = read_name(stem)
+        if match is not None and not match.rest:
             lists.append(name)
-            roles.add(told.role)
+            roles.add(match.role)
     return lists if len(roles) > 1 else []
 
 
 def says_no_more(name: str) -> bool:
-    """Whether a name has only words that could stand beside any split's, as ``images`` has."""
+    """Whether a name has only words without meaning, such as ``images``."""
     return _BESIDE.issuperset(_bare_words(name))
 
 

@@ -1,4 +1,4 @@
-"""What every data set is made with: splits, quantisation and the checksum."""
+"""Common steps of all data sets: splits, quantisation and checksums."""
 
 import hashlib
 import unicodedata
@@ -22,10 +22,10 @@ _CHUNK = 4096
 
 
 def partition(count: int, validation: int, test: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Indices of a random split of ``count`` images: test the last of a permutation, validation before it.
+    """Indices of a random split of ``count`` images: test at the end of a permutation, validation before.
 
-    The permutation is ``numpy.random.RandomState(seed).permutation(count)``, whose stream NumPy keeps as it
-    is: the split belongs to the seed, not to a library's version.
+    The permutation is ``numpy.random.RandomState(seed).permutation(count)``, which NumPy guarantees to be the
+    same in all versions.
     """
     order = np.random.RandomState(seed).permutation(count).astype(np.int64)
     train, val, last = torch.from_numpy(order).split([count - validation - test, validation, test])
@@ -38,16 +38,16 @@ def take(split: Split, indices: Tensor) -> Split:
 
 
 def quantise(images: Tensor, stored: int, levels: int) -> Tensor:
-    """⌊x · levels / stored⌋: uint8 images in 0 .. stored-1 to 0 .. levels-1, where levels <= stored."""
+    """Quantise uint8 images 0 .. stored-1 to 0 .. levels-1, levels <= stored: ⌊x · levels / stored⌋."""
     out = torch.empty_like(images)
-    # In pieces: the product needs more than 8 bits, all images at once would need four times their memory.
+    # In pieces, since the product of all images at once would need four times their memory.
     for source, target in zip(images.split(_CHUNK), out.split(_CHUNK), strict=True):
         target.copy_(source.int() * levels // stored)
     return out
 
 
 def checksum(*splits: Split) -> str:
-    """sha256 over each split's shape (``"(N, C, H, W)"``) and bytes, in order."""
+    """SHA-256 over each split's shape (``"(N, C, H, W)"``) and bytes, in order."""
     digest = hashlib.sha256()
     for split in splits:
         digest.update(str(tuple(split.images.shape)).encode())
@@ -56,16 +56,16 @@ def checksum(*splits: Split) -> str:
 
 
 def files_sha256(files: Iterable[tuple[str, str | None]]) -> str:
-    """sha256 over the lines ``"<sha256 of the file> <name>"``, sorted by name: the files, however decoded.
+    """SHA-256 over the lines ``"<sha256 of the file> <name>"``, sorted by name; independent of decoding.
 
-    :param files: name, below the data's own folder, and hash of each; None where it cannot be read
+    :param files: name of each file in the folder of the data, and its hash; None if it cannot be read
     """
     lines = sorted((unicodedata.normalize("NFC", name), sha256 or "unreadable") for name, sha256 in files)
     return hashlib.sha256("".join(f"{sha256} {name}\n" for name, sha256 in lines).encode()).hexdigest()
 
 
 def equal_images(train: Split, validation: Split, test: Split) -> str:
-    """How many images are equal to one in another split, pixel for pixel, in words; empty for none."""
+    """Say how many images are equal to an image of another split; empty for none."""
     in_train, in_validation, in_test = (
         Counter(hashlib.sha256(image.numpy().data).digest() for image in split.images.contiguous())
         for split in (train, validation, test)
@@ -77,7 +77,7 @@ def equal_images(train: Split, validation: Split, test: Split) -> str:
     )
     counted = [(sum(n for image, n in some.items() if image in others), text) for text, some, others in pairs]
     shared = [f"{count} {text}" for count, text in counted if count]
-    return f"equal images in two splits: {', '.join(shared)} as well" if shared else ""
+    return f"equal images in two splits: {', '.join(shared)} too" if shared else ""
 
 
 def assemble(
@@ -94,7 +94,7 @@ def assemble(
     files_sha256: str | None = None,
     settled: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """A data set of train, validation and test images in 0 .. stored-1, quantised where levels are given."""
+    """Make a data set of train, validation and test images 0 .. stored-1, quantised if levels are given."""
     if levels is not None:
         splits = tuple(Split(quantise(s.images, stored, levels), s.labels) for s in splits)  # type: ignore[assignment]
     train, validation, test = splits

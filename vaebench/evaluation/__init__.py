@@ -1,1 +1,1 @@
-"""What is measured of a trained model."""
+"""Measurements on a trained model."""

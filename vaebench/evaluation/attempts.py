@@ -1,4 +1,4 @@
-"""What may fail without costing what was trained and measured before it."""
+"""Steps that may fail without losing what was trained and measured before."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class Watcher(Protocol):
-    """Who is told how scoring goes."""
+    """Receives messages and progress while a model is scored."""
 
     def say(self, line: str) -> None: ...
 
@@ -22,19 +22,22 @@ class Watcher(Protocol):
 
 
 def attempted(what: str, make: Callable[[], R], watcher: Watcher) -> R | Missing:
-    """What is made; where anything but an interruption is raised, why it is missing, which is told too."""
+    """Return what ``make`` returns; if it raises, report the reason and return it as ``Missing``.
+
+    Interruptions are raised again.
+    """
     try:
         return make()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # also what a plugin ends a process by
+    except BaseException as error:  # including SystemExit, which a plugin may raise
         missing = Missing(why=reason(error))
     watcher.say(f"{what} missing: {missing.why}")
     return missing
 
 
 def reason(error: BaseException) -> str:
-    """One line that a record can hold: the message of this project's errors, else the kind of error too."""
+    """Describe an error in one line: its message, after its type unless it is a VaebenchError."""
     try:
         text = one_line(" ".join(str(error).split()))
     except Exception:  # an error that cannot even be printed
@@ -45,7 +48,7 @@ def reason(error: BaseException) -> str:
 
 
 def finite(score: Any) -> bool:
-    """Whether every number of a score is one."""
+    """Whether every number of a score is finite."""
     if isinstance(score, msgspec.Struct):
         score = msgspec.structs.astuple(score)
     if isinstance(score, dict):

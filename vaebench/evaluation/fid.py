@@ -1,7 +1,8 @@
 """FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018), from one pass over the images' features.
 
-FID is biased upwards by about a constant over N, so it is given at N and, by a line in 1/N, at infinity
-(Chong & Forsyth 2020, section 3). KID is unbiased at any N. Statistics are made in float64 on the CPU.
+The bias of FID is positive and about proportional to 1/N, so FID is given at N and extrapolated to infinity
+by a line in 1/N (Chong & Forsyth 2020, section 3). KID is unbiased at any N. Statistics are computed in
+float64 on the CPU.
 """
 
 import contextlib
@@ -27,15 +28,15 @@ from vaebench.storage.files import write_atomic
 
 _LOG = logging.getLogger(__name__)
 MINIMUM = 4
-"""Images on either side below which no score has a standard error."""
+"""The fewest generated and reference images; with fewer, no score has a standard error."""
 SIZES, SHUFFLES = 5, 4
-"""Sizes from N/2 to N, evenly spaced in 1/N, and random subsets of each, that the line is fitted to."""
+"""The line is fitted to ``SIZES`` sizes from N/2 to N, evenly spaced in 1/N, each of ``SHUFFLES`` subsets."""
 KID_BLOCKS, KID_BLOCK, KID_REFERENCE = 10, 1000, 10_000
-"""Blocks at least, images in each at most, and reference images kept for KID."""
+"""For KID: the fewest blocks, the most images in a block, and how many reference images are kept."""
 WORTH_CACHING = 30.0
-"""Seconds of extraction from which the reference's statistics are kept on the disk."""
+"""If extraction takes this many seconds, the statistics of the reference are cached on disk."""
 FORMAT = 2
-"""Of the cached statistics, which follow their own sha256; raise it when they change."""
+"""Version of the cached statistics, which follow their own SHA-256; raise it when they change."""
 _DIGEST = 32
 
 
@@ -49,7 +50,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What is kept of the reference images: their moments, and the features of a random few for KID."""
+    """Statistics of the reference images: their moments, and the features of a random subset for KID."""
 
     moments: Moments
     sample: Tensor
@@ -69,10 +70,11 @@ def frechet(a: Moments, b: Moments) -> float:
 
 
 def extrapolate(features: Tensor, reference: Moments, seed: int = 0) -> tuple[float, float]:
-    """FID at N and as N goes to infinity: the intercept of a least-squares line in 1/N.
+    """FID at N, and FID for N → ∞ as the intercept of a least-squares line in 1/N.
 
     The line passes through FID at ``SIZES`` sizes between N/2 and N, each the mean over ``SHUFFLES`` random
-    subsets. Over a wider range of sizes the bias is no longer linear in 1/N where N is a few widths.
+    subsets. Over a wider range of sizes the bias is not linear in 1/N when N is only a few times
+    the width.
 
     :param features: (N, width) float64
     """
@@ -92,9 +94,9 @@ def extrapolate(features: Tensor, reference: Moments, seed: int = 0) -> tuple[fl
 def kid(features: Tensor, reference: Tensor, seed: int = 0) -> tuple[float, float | None]:
     """KID, the unbiased squared MMD under (x·y/width + 1)³, by torch-fidelity, and its standard error.
 
-    The images are cut into disjoint blocks, which are independent, so that their spread gives a standard
-    error; that of the usual overlapping subsets does not. Every block meets as many blocks of the reference.
-    The error of a single block is unknown: None.
+    The images are cut into disjoint blocks, which are independent, so that the standard deviation over blocks
+    gives a standard error; that of the usual overlapping subsets does not. Every block is compared to equally
+    many blocks of the reference. The error of a single block is unknown: None.
 
     :param features: (N, width) float64, as is ``reference``; at least ``MINIMUM`` of each
     """
@@ -105,7 +107,7 @@ def kid(features: Tensor, reference: Tensor, seed: int = 0) -> tuple[float, floa
     generator = torch.Generator().manual_seed(seed)
     ours = _blocks(features, size, generator)[: n // size]
     theirs = _blocks(reference, size, generator)
-    each = len(theirs) // len(ours)
+    share = len(theirs) // len(ours)
 
     def mmd(x: Tensor, y: Tensor) -> float:
         return kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=size, verbose=False)[
@@ -113,7 +115,7 @@ def kid(features: Tensor, reference: Tensor, seed: int = 0) -> tuple[float, floa
         ]
 
     means = [
-        np.mean([mmd(block, other) for other in theirs[i * each : (i + 1) * each]])
+        np.mean([mmd(block, other) for other in theirs[i * share : (i + 1) * share]])
         for i, block in enumerate(ours)
     ]
     error = float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else None
@@ -127,13 +129,13 @@ def _blocks(features: Tensor, size: int, generator: torch.Generator) -> list[Ten
 
 
 def _features(images: Tensor, levels: int, extractor: FeatureExtractor, batch: int) -> Iterator[Tensor]:
-    """Features of each batch in turn, on the CPU."""
+    """The features of one batch after the other, on the CPU."""
     for part in images.split(batch):
         yield extractor(part, levels).cpu()
 
 
 def _describe(images: Tensor, levels: int, extractor: FeatureExtractor, batch: int, seed: int) -> Reference:
-    """One pass over the reference images, of whose features few are kept: there may be a million."""
+    """Statistics of the reference in one pass; few features are kept, as there may be a million images."""
     n, width = len(images), extractor.width
     kept = torch.zeros(n, dtype=torch.bool)
     kept[torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:KID_REFERENCE]] = True
@@ -155,12 +157,12 @@ def _describe(images: Tensor, levels: int, extractor: FeatureExtractor, batch: i
 
 
 def cache_folder() -> Path:
-    """``VAEBENCH_CACHE``, else the user's cache."""
+    """The folder that ``VAEBENCH_CACHE`` names, else the user's cache."""
     return caches.folder("VAEBENCH_CACHE")
 
 
 def _cache_file(images: Tensor, levels: int, extractor: FeatureExtractor, name: str, seed: int) -> Path:
-    """Named by all that the statistics depend on, the content of the images included."""
+    """The cache file, named by all that the statistics depend on, including the content of the images."""
     identity = (FORMAT, name, extractor.weights_sha256, levels, tuple(images.shape), seed)
     key = hashlib.sha256(repr(identity).encode())
     for part in images.split(10_000):
@@ -171,9 +173,9 @@ def _cache_file(images: Tensor, levels: int, extractor: FeatureExtractor, name: 
 def _reference(
     images: Tensor, levels: int, extractor: FeatureExtractor, name: str, batch: int, seed: int
 ) -> Reference:
-    """The reference's statistics, from the cache where they were expensive and are there."""
+    """The statistics of the reference, read from the cache if they are there."""
     path = _cache_file(images, levels, extractor, name, seed)
-    # an unreadable or damaged file is made again
+    # an unreadable or damaged file is computed again
     with contextlib.suppress(OSError, KeyError, safetensors.SafetensorError):
         stored = path.read_bytes()
         digest, content = stored[:_DIGEST], stored[_DIGEST:]
@@ -181,17 +183,22 @@ def _reference(
             tensors = safetensors.torch.load(content)
             return Reference(Moments(tensors["mean"], tensors["covariance"]), tensors["sample"])
     start = time.monotonic()
-    found = _describe(images, levels, extractor, batch, seed)
+    statistics = _describe(images, levels, extractor, batch, seed)
     if time.monotonic() - start >= WORTH_CACHING:
-        tensors = {"mean": found.moments.mean, "covariance": found.moments.covariance, "sample": found.sample}
+        tensors = {
+            "mean": statistics.moments.mean,
+            "covariance": statistics.moments.covariance,
+            "sample": statistics.sample,
+        }
         content = safetensors.torch.save(tensors)
         try:
             write_atomic(path, hashlib.sha256(content).digest() + content)
-        except OSError as error:  # it costs the next run its time, this one nothing
+        except OSError as error:  # only the next run loses time
             _LOG.warning(
-                "statistics for FID are not kept: %s; VAEBENCH_CACHE names a folder for them", refused(error)
+                "statistics for FID could not be cached: %s; set VAEBENCH_CACHE to a writable folder",
+                refused(error),
             )
-    return found
+    return statistics
 
 
 def score(
@@ -208,20 +215,20 @@ def score(
 ) -> Fid:
     """FID and KID of generated images against reference images, both (N, C, H, W) integers in 0 .. levels-1.
 
-    Deterministic; FID depends on neither order nor batch size, KID and the extrapolation draw their subsets
-    from ``seed`` by position.
+    The result is deterministic. FID depends neither on order nor on batch size; KID and the extrapolation
+    draw subsets by position from ``seed``.
 
-    :param extractor_name: for the record, as are ``reference_name`` and ``temperature``
-    :raises UsageError: for fewer than ``MINIMUM`` images, or images that the extractor is not made for
+    :param extractor_name: stored in the record, as are ``reference_name`` and ``temperature``
+    :raises UsageError: for fewer than ``MINIMUM`` images, or images that do not fit the extractor
     """
     for side, images in (("generated", generated), ("reference", reference)):
         if len(images) < MINIMUM:
             raise UsageError(f"FID needs at least {MINIMUM} {side} images, not {len(images)}")
     with full_precision():
-        known = _reference(reference, levels, extractor, extractor_name, batch, seed)
+        statistics = _reference(reference, levels, extractor, extractor_name, batch, seed)
         features = torch.cat(list(_features(generated, levels, extractor, batch))).double()
-    fid, fid_extrapolated = extrapolate(features, known.moments, seed)
-    kid_mean, kid_se = kid(features, known.sample.double(), seed)
+    fid, fid_extrapolated = extrapolate(features, statistics.moments, seed)
+    kid_mean, kid_se = kid(features, statistics.sample.double(), seed)
     return Fid(
         extractor=extractor_name,
         weights_sha256=extractor.weights_sha256,

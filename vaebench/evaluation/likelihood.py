@@ -1,4 +1,4 @@
-"""The negative log-likelihood of every image of a split: ELBO and importance-weighted bound."""
+"""Bounds on the log-likelihood of every image of a split: ELBO and importance-weighted bound."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,13 +10,14 @@ from torch import Tensor
 from vaebench import records
 from vaebench.contracts import Group, Scored, Term
 from vaebench.evaluation.codes import CodeUse
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.precision import full_precision
 from vaebench.maths.units import bits_per_dim
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 
 ACTIVE = 0.01
-"""A unit is active where its posterior mean's variance over images is above this (Burda et al. 2016)."""
+"""A unit is active if its posterior mean's variance over images exceeds this (Burda et al. 2016)."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,15 @@ class Bounds:
     iwae: Tensor
     """(N,) log (1/K) Σ_k p(x,z_k)/q(z_k|x)."""
     elbo: Tensor
-    """(N,) mean over the K samples."""
+    """(N,) ELBO, the mean over the K samples."""
     distortion: Tensor
+    """(N,) −log p(x|z), the mean over the K samples."""
     rates: Tensor
-    """(G, N)."""
+    """(G, N) rate of each group, the mean over the K samples."""
 
 
 class _Activity:
-    """Over images: the variance of a group's posterior mean, or the use of its codes."""
+    """The variance of a group's posterior mean over images, or the use of its codes."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -66,19 +68,19 @@ class _Activity:
         return self.group.codes or math.prod(self.group.shape)
 
 
-def draws(
-    model: Vae, x: Tensor, numbers: Tensor, samples: int, rows: int, seed: int
+def scored_in_turn(
+    model: Vae, x: Tensor, numbers: Tensor, samples: int, draws: Draws
 ) -> Iterator[tuple[int, int, Scored]]:
-    """``samples`` draws of z for each image of x (B, C, H, W), at most ``rows`` images × samples at a time.
+    """Score ``samples`` draws of z for each image of x (B, C, H, W), ``draws.rows`` at a time.
 
-    Yields the number of the first sample, how many there are, and their terms (k, B).
+    Yields the number of the first sample, the count k of samples, and their terms (k, B).
 
-    :param numbers: (B,) the images' numbers in their split, to which, with the sample's, noise belongs
+    :param numbers: (B,) the images' numbers in their split, which with the sample's number fix the noise
     """
-    step = max(1, min(samples, rows // len(x)))
+    step = max(1, min(samples, draws.rows // len(x)))
     for first in range(0, samples, step):
         k = torch.arange(first, min(first + step, samples), device=x.device)
-        noise = ImageNoise(seed, numbers.repeat_interleave(len(k)), k.repeat(len(x)))
+        noise = ImageNoise(draws.seed, numbers.repeat_interleave(len(k)), k.repeat(len(x)))
         yield first, len(k), model(x, noise, len(k))
 
 
@@ -88,25 +90,22 @@ def bounds(
     model: Vae,
     images: Tensor,
     samples: int,
-    rows: int = 2000,
-    seed: int = 0,
+    draws: Draws,
     see: Callable[[Scored, int], None] | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> Bounds:
-    """Score every image of ``images`` (N, C, H, W) with K = ``samples``; nothing is dropped.
+    """Score every image of ``images`` (N, C, H, W) with K = ``samples`` draws of z.
 
-    Noise belongs to image and sample, so ``rows`` (images × samples at a time) changes rounding only.
-
-    :param see: told once of each image: the terms of its first samples, and how many samples that is
-    :param tick: told how many images are done
+    :param see: called once for each batch of images with the terms of its first k samples, and k
+    :param tick: called with the number of images done
     """
-    per_batch = max(1, rows // min(samples, rows))
+    per_batch = max(1, draws.rows // min(samples, draws.rows))
     numbers = torch.arange(len(images), device=images.device)
     done: list[tuple[Tensor, ...]] = []
     for start in range(0, len(images), per_batch):
         x, number = images[start : start + per_batch], numbers[start : start + per_batch]
         weights, elbos, distortions, rates = [], [], [], []
-        for first, k, scored in draws(model, x, number, samples, rows, seed):
+        for first, k, scored in scored_in_turn(model, x, number, samples, draws):
             weights.append(scored.log_weights().double())
             distortions.append(scored.distortion.double())
             rates.append(scored.kl().double())
@@ -124,7 +123,7 @@ def bounds(
 
 
 def estimate(nats: Tensor, dims: int) -> records.Estimate:
-    """Mean over images (N,) with its standard error s/√N, unknown for N = 1, in nats and bits/dim."""
+    """Mean over images (N,) and its standard error s/√N (unknown for N = 1), in nats and bits/dim."""
     mean = nats.mean().item()
     error = nats.std().item() / math.sqrt(len(nats)) if len(nats) > 1 else None
     return records.Estimate(
@@ -136,7 +135,7 @@ def estimate(nats: Tensor, dims: int) -> records.Estimate:
 
 
 def default_samples(groups: tuple[Group, ...]) -> int:
-    """K where none is asked for: 100 for one group, 10 for a hierarchy; 1 where all latents are codes."""
+    """The default of K: 100 for one group, 10 for a hierarchy, 1 if all latents are codes."""
     if all(group.codes is not None for group in groups):
         return 1
     return 100 if len(groups) == 1 else 10
@@ -146,11 +145,10 @@ def score(
     model: Vae,
     images: Tensor,
     samples: int,
-    rows: int,
-    seed: int,
+    draws: Draws,
     tick: Callable[[int], None] | None = None,
 ) -> records.LikelihoodScore:
-    """The likelihood part of a record: bounds over every image, rate and distortion, active units."""
+    """Measure the likelihood scores of a record: bounds, rate, distortion and active units."""
     groups = model.latent.groups
     activity = [_Activity(group) for group in groups]
     exact = True
@@ -161,7 +159,7 @@ def score(
             counter.add(term, k)
             exact = exact and term.p.exact
 
-    b = bounds(model, images, samples, rows, seed, see, tick)
+    b = bounds(model, images, samples, draws, see, tick)
     dims = model.image.dims
     codes_only = all(group.codes is not None for group in groups)
     return records.LikelihoodScore(

@@ -1,4 +1,4 @@
-"""One arithmetic for everything that is scored."""
+"""The arithmetic of scoring."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ import torch
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """float32 as it is written, and the same every time: no TF32, no choice of algorithm by a stopwatch.
+    """Compute in full float32 and deterministically: no TF32, no choice of algorithms by timing.
 
-    Otherwise a score would depend on the kind of GPU. What was set before is set again afterwards.
+    Otherwise scores would depend on the kind of GPU. The settings are restored afterwards.
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

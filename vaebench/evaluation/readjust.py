@@ -10,18 +10,18 @@ from vaebench.model import Vae
 from vaebench.noise import ImageNoise, derived_seed
 
 IMAGES = 100
-"""Drawn in each pass."""
+"""How many images each pass draws."""
 
 
 @torch.no_grad()
 def readjusted(model: Vae, passes: int, temperature: float, seed: int = 0) -> Vae:
-    """A copy of the model whose running statistics are re-estimated on samples (Vahdat & Kautz 2020, sec. 4).
+    """A copy of the model with running statistics re-estimated on samples (Vahdat & Kautz 2020, section 4).
 
     Every pass draws ``IMAGES`` images at the temperature with batch normalisation as in training; the new
-    running statistics are the mean over the passes. Layers that sampling does not visit, such as an
-    encoder's, keep theirs.
+    running statistics are the mean over the passes. Layers that sampling does not use, such as those of an
+    encoder, keep their statistics.
 
-    :raises UsageError: where the model has no batch normalisation with running statistics
+    :raises UsageError: if the model has no batch normalisation with running statistics
     """
     model = copy.deepcopy(model).eval()
     layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]

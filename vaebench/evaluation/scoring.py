@@ -1,4 +1,4 @@
-"""All that is measured of a trained model on a data set, under one protocol."""
+"""Score a trained model on a data set under one protocol."""
 
 import msgspec
 import torch
@@ -9,6 +9,7 @@ from vaebench.contracts import Dataset, Group
 from vaebench.errors import DivergedError, UsageError
 from vaebench.evaluation import fid, likelihood
 from vaebench.evaluation.attempts import Watcher, attempted, finite
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.histogram import histogram_bits_per_dim
 from vaebench.evaluation.tightness import tightness
 from vaebench.model import Vae
@@ -17,34 +18,34 @@ from vaebench.registry import Registry
 from vaebench.settings import Scoring
 
 SHOWN = 64
-"""Images that are generated at least: those of a run's picture of samples."""
+"""The fewest images that are generated, those of a run's picture of samples."""
 
 
 def settle(
-    asked: Scoring, data: Dataset, groups: tuple[Group, ...], registry: Registry, device: torch.device
+    settings: Scoring, data: Dataset, groups: tuple[Group, ...], registry: Registry, device: torch.device
 ) -> Scoring:
-    """A protocol with nothing left open, checked before anything is scored.
+    """Fill in the settings of a protocol that were left open, and check it before anything is scored.
 
-    K is that of the groups, the extractor the data's own, or ``off`` where none fits them. An extractor that
-    fails, or whose weights are not at hand, is no error: FID will be missing, and say why.
+    By default K follows from the groups, and the extractor is that of the data, ``off`` if they have none. An
+    extractor that fails, or whose weights are missing, is no error: FID will be missing, with a reason.
 
-    :raises UsageError: for an unknown extractor, or one that is not made for such images
+    :raises UsageError: for an unknown extractor, or one that does not fit these images
     """
-    samples = likelihood.default_samples(groups) if asked.samples is None else asked.samples
-    name = asked.extractor or data.extractor or "off"
+    samples = likelihood.default_samples(groups) if settings.samples is None else settings.samples
+    name = settings.extractor or data.extractor or "off"
     if name != "off":
         made = registry.resolve("extractor", name)
         try:
-            made(asked.extractor_weights, device)(data.test.images[:1], data.image.levels)
+            made(settings.extractor_weights, device)(data.test.images[:1], data.image.levels)
         except UsageError:
             raise
-        except (Exception, SystemExit):  # scoring says why; until then there is nothing to score
+        except (Exception, SystemExit):  # scoring will record the reason
             pass
-    return msgspec.structs.replace(asked, samples=samples, extractor=name)
+    return msgspec.structs.replace(settings, samples=samples, extractor=name)
 
 
 def seen_train_images(data: Dataset) -> Tensor:
-    """The training split as a model sees it: drawn once, from a fixed seed, where each draw is fresh."""
+    """The training images as a model sees them; random binarisation is drawn once, from a fixed seed."""
     if data.draw is None:
         return data.train.images
     with torch.random.fork_rng(devices=[]):
@@ -53,23 +54,23 @@ def seen_train_images(data: Dataset) -> Tensor:
 
 
 @torch.inference_mode()
-def generate(
-    model: Vae, count: int, seed: int, temperature: float, rows: int, label: int | None = None
-) -> Tensor:
-    """``count`` images on the CPU, of one class where given; image i is the same whatever ``count`` and
-    ``rows`` are.
+def generate(model: Vae, count: int, draws: Draws, temperature: float, label: int | None = None) -> Tensor:
+    """Draw ``count`` images (N, C, H, W) from the model, on the CPU.
 
-    :raises UsageError: for a class that the prior does not know
+    Image i does not depend on ``count`` or ``draws.rows``.
+
+    :param label: the class of all images, for priors with classes
+    :raises UsageError: for a class that the prior does not have
     """
-    known = model.prior.classes
-    if label is not None and label >= known:
-        there = f"classes are 0 to {known - 1}" if known else "the prior of this run knows no classes"
-        raise UsageError(f"class {label}: {there}")
+    classes = model.prior.classes
+    if label is not None and label >= classes:
+        expected = f"classes are 0 to {classes - 1}" if classes else "the prior of this run has no classes"
+        raise UsageError(f"class {label}: {expected}")
     device = next(model.parameters()).device
     pieces = []
-    for start in range(0, count, rows):
-        numbers = torch.arange(start, min(start + rows, count), device=device)
-        noise = ImageNoise(derived_seed(seed, "generate"), numbers)
+    for start in range(0, count, draws.rows):
+        numbers = torch.arange(start, min(start + draws.rows, count), device=device)
+        noise = ImageNoise(derived_seed(draws.seed, "generate"), numbers)
         labels = None if label is None else torch.full_like(numbers, label)
         pieces.append(model.sample(len(numbers), noise, temperature, labels).cpu())
     return torch.cat(pieces)
@@ -78,14 +79,15 @@ def generate(
 def score(
     model: Vae, data: Dataset, settings: Scoring, registry: Registry, watcher: Watcher
 ) -> tuple[records.Scores, Tensor | None]:
-    """Likelihood of every test image, FID and KID, and the histogram baseline; and the images generated.
+    """Measure likelihood, FID, KID and the histogram baseline; return the generated images too.
 
-    Whatever fails beside the likelihood is missing, and why is told.
+    If anything but the likelihood fails, it is missing from the scores, with the reason.
 
-    Raises DivergedError where the likelihood is not finite.
+    :raises DivergedError: if the likelihood is not finite
     """
     device = next(model.parameters()).device
     assert settings.samples is not None
+    draws = Draws(settings.noise_seed, settings.score_batch)
     test = data.test.images.to(device)
     what = f"scoring with K={settings.samples}"
     watcher.say(f"{what}: {len(test)} test images")
@@ -93,22 +95,21 @@ def score(
         model,
         test,
         settings.samples,
-        settings.score_batch,
-        settings.noise_seed,
+        draws,
         lambda done: watcher.count(what, done, len(test)),
     )
     if not finite(likely):
-        raise DivergedError("the test bound is not finite")
+        raise DivergedError("the bound on the test images is not finite")
     if settings.follow and any(group.codes is None for group in model.latent.groups):
-        curve = attempted("curve over K", lambda: _followed(model, test, settings, watcher), watcher)
+        curve = attempted("curve over K", lambda: _followed(model, test, settings, draws, watcher), watcher)
         if isinstance(curve, records.Tightness) and finite(curve):
             likely = msgspec.structs.replace(likely, tightness=curve)
     train = seen_train_images(data)
-    wanted = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
-    watcher.say(f"generating {wanted} images")
+    count = SHOWN if settings.extractor == "off" else max(SHOWN, settings.fid_images)
+    watcher.say(f"generating {count} images")
     images = attempted(
         "generated images",
-        lambda: generate(model, wanted, settings.noise_seed, settings.temperature, settings.score_batch),
+        lambda: generate(model, count, draws, settings.temperature),
         watcher,
     )
     scores = records.Scores(
@@ -119,7 +120,9 @@ def score(
     return scores, None if isinstance(images, records.Missing) else images
 
 
-def _followed(model: Vae, test: Tensor, settings: Scoring, watcher: Watcher) -> records.Tightness:
+def _followed(
+    model: Vae, test: Tensor, settings: Scoring, draws: Draws, watcher: Watcher
+) -> records.Tightness:
     count = min(settings.follow_images, len(test))
     what = f"following the bound to K={settings.follow}"
     watcher.say(f"{what}: {count} test images")
@@ -128,8 +131,7 @@ def _followed(model: Vae, test: Tensor, settings: Scoring, watcher: Watcher) -> 
         test,
         count,
         settings.follow,
-        settings.score_batch,
-        settings.noise_seed,
+        draws,
         lambda done: watcher.count(what, done, count),
     )
 
@@ -145,13 +147,13 @@ def _fid(
 ) -> records.Fid | records.Missing:
     name = settings.extractor
     if name is None or name == "off":
-        return records.Missing(why="no feature extractor was asked for, or none fits these data")
+        return records.Missing(why="no feature extractor was chosen, or none fits these data")
     if isinstance(images, records.Missing):
         return records.Missing(why=f"no images could be generated: {images.why}")
     generated = images[: settings.fid_images]
 
     def measured() -> records.Fid:
-        found = fid.score(
+        result = fid.score(
             generated,
             reference,
             data.image.levels,
@@ -160,9 +162,12 @@ def _fid(
             reference_name="training split",
             temperature=settings.temperature,
         )
-        if not finite(found):
-            raise ValueError(f"FID {found.fid}, {found.fid_extrapolated}, KID {found.kid} ± {found.kid_se}")
-        # a record that could not be read again would be lost
-        return msgspec.convert(msgspec.to_builtins(found), records.Fid)
+        if not finite(result):
+            raise ValueError(
+                f"not finite: FID {result.fid}, extrapolated {result.fid_extrapolated}, "
+                f"KID {result.kid} ± {result.kid_se}"
+            )
+        # checked now, since an invalid record could not be read again
+        return msgspec.convert(msgspec.to_builtins(result), records.Fid)
 
     return attempted("FID", measured, watcher)

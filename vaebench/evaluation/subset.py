@@ -1,10 +1,10 @@
-"""Which images of a split are used where a few must do."""
+"""Which images of a split are used when a subset is enough."""
 
 import torch
 from torch import Tensor
 
 
-def spread(total: int, count: int) -> Tensor:
-    """``count`` numbers of 0 .. total-1, evenly spread; all of them where there are no more."""
-    shown = min(count, total)
-    return torch.arange(shown) * (total - 1) // max(shown - 1, 1)
+def evenly_spaced(total: int, count: int) -> Tensor:
+    """Choose ``count`` evenly spaced numbers from 0 .. total-1, or all if there are no more."""
+    chosen = min(count, total)
+    return torch.arange(chosen) * (total - 1) // max(chosen - 1, 1)

@@ -1,4 +1,4 @@
-"""How the importance-weighted bound falls with K."""
+"""The importance-weighted bound as a function of K."""
 
 import math
 from collections.abc import Callable
@@ -6,15 +6,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vaebench.evaluation.likelihood import draws, estimate
+from vaebench.evaluation.draws import Draws
+from vaebench.evaluation.likelihood import estimate, scored_in_turn
 from vaebench.evaluation.precision import full_precision
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.records import Tightness
 
 
 def ladder(most: int) -> tuple[int, ...]:
-    """1, 3, 10, 30, 100 ... and ``most`` itself."""
+    """The values of K: 1, 3, 10, 30, 100, ... and ``most`` itself."""
     steps = (factor * 10**power for power in range(len(str(most))) for factor in (1, 3))
     return (*(k for k in steps if k < most), most)
 
@@ -26,29 +27,28 @@ def tightness(
     images: Tensor,
     count: int,
     most: int,
-    rows: int,
-    seed: int,
+    draws: Draws,
     tick: Callable[[int], None] | None = None,
 ) -> Tightness:
-    """−log of the K-sample bound for K of ``ladder(most)``, on ``count`` images spread over ``images``.
+    """−log of the K-sample bound for K of ``ladder(most)``, on ``count`` evenly spaced images.
 
-    E[log (1/K) Σ_k w_k] falls short of log p(x) by less the larger K (Burda et al. 2016, theorem 1). For each
-    image ``most`` draws are cut into ⌊most/K⌋ blocks of K, whose bounds are averaged: the first of them is
-    the bound that scoring with K samples gives that image.
+    E[log (1/K) Σ_k w_k] rises towards log p(x) as K grows (Burda et al. 2016, theorem 1). For each image,
+    ``most`` draws are cut into ⌊most/K⌋ blocks of K, whose bounds are averaged; the first of these bounds is
+    the one that scoring with K samples gives.
 
-    :param tick: told how many images are done
+    :param tick: called with the number of images done
     """
-    numbers = spread(len(images), count).to(images.device)
+    numbers = evenly_spaced(len(images), count).to(images.device)
     steps = ladder(most)
-    found: list[Tensor] = []
-    per_batch = max(1, rows // most)
+    curves: list[Tensor] = []
+    per_batch = max(1, draws.rows // most)
     for part in numbers.split(per_batch):
-        parts = draws(model, images[part], part, most, rows, seed)
+        parts = scored_in_turn(model, images[part], part, most, draws)
         weights = torch.cat([scored.log_weights().double() for _, _, scored in parts]).cpu()
-        found.append(torch.stack([_mean_bound(weights, k) for k in steps]))
+        curves.append(torch.stack([_mean_bound(weights, k) for k in steps]))
         if tick is not None:
-            tick(sum(each.shape[1] for each in found))
-    bounds = torch.cat(found, 1)
+            tick(sum(curve.shape[1] for curve in curves))
+    bounds = torch.cat(curves, 1)
     return Tightness(
         images=len(numbers), samples=steps, nll=tuple(estimate(-row, model.image.dims) for row in bounds)
     )

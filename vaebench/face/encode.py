@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vaebench.contracts import Dataset
 from vaebench.errors import UsageError
+from vaebench.evaluation.draws import Draws
 from vaebench.face.images import Images, as_images, split_of
 from vaebench.face.origin import check_image, dataset_of, origin_of
 from vaebench.model import Vae
@@ -92,23 +93,23 @@ def encode(
     origin = origin_of(inner)
     if not inner.latent.groups:
         raise UsageError("this model has no latents to encode images in")
-    rows = origin.scoring.score_batch
+    draws = Draws(seed, origin.scoring.score_batch)
     if isinstance(data, Tensor | np.ndarray):
-        return Latents(_groups(inner, as_images(data, inner.image), seed, rows))
+        return Latents(_groups(inner, as_images(data, inner.image), draws))
     dataset = dataset_of(data, origin)
     check_image(inner, dataset)
     images, labels = split_of(dataset, split)
     return Latents(
-        _groups(inner, images, seed, rows),
+        _groups(inner, images, draws),
         None if labels is None else labels.numpy(),
         tuple(dataset.names.get(split, ())),
-        tuple(getattr(dataset, "classes", None) or ()),
+        dataset.classes,
     )
 
 
-def _groups(model: Vae, images: Tensor, seed: int, rows: int) -> dict[str, Array]:
+def _groups(model: Vae, images: Tensor, draws: Draws) -> dict[str, Array]:
     """Each group's latents of integer images, inferred in evaluation mode."""
     with model.evaluating():
-        batches = [[term.z.cpu() for term in terms] for terms in inferred(model, images, seed, rows)]
-    found = [torch.cat(pieces) for pieces in zip(*batches, strict=True)]
-    return {group.name: z.numpy() for group, z in zip(model.latent.groups, found, strict=True)}
+        batches = [[term.z.cpu() for term in terms] for terms in inferred(model, images, draws)]
+    latents = [torch.cat(pieces) for pieces in zip(*batches, strict=True)]
+    return {group.name: z.numpy() for group, z in zip(model.latent.groups, latents, strict=True)}

@@ -11,6 +11,7 @@ from torch import Tensor
 from vaebench import records
 from vaebench.contracts import Dataset
 from vaebench.evaluation import scoring
+from vaebench.evaluation.draws import Draws
 from vaebench.face.encode import Latents, encode
 from vaebench.face.images import Images, as_images
 from vaebench.face.origin import Origin
@@ -103,11 +104,12 @@ class Run:
     ) -> Tensor:
         """Draw images: int64 (count, C, H, W) in 0 .. levels-1, the same for the same seed.
 
-        :param temperature: multiplies the spread of the prior
+        :param temperature: multiplies the standard deviation of the prior
         :param label: class of all images, for priors that know classes
         :raises UsageError: for a class that the prior does not know
         """
-        return scoring.generate(self.model, count, seed, temperature, self.request.scoring.score_batch, label)
+        draws = Draws(seed, self.request.scoring.score_batch)
+        return scoring.generate(self.model, count, draws, temperature, label)
 
     @torch.inference_mode()
     def reconstruct(self, x: Images, seed: int = 0) -> Tensor:

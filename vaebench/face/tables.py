@@ -106,9 +106,9 @@ _COLUMNS = [
 
 
 def _with_noise(entries: "list[Ranked]") -> "list[tuple[Ranked, float]]":
-    from vaebench.leaderboard.ranking import noise, typical_spread
+    from vaebench.leaderboard.ranking import noise, typical_sd
 
-    typical = typical_spread([entry.row for entry in entries])
+    typical = typical_sd([entry.row for entry in entries])
     return [(entry, noise(entry.row, typical)) for entry in entries]
 
 

@@ -1,4 +1,4 @@
-"""Records to pages and pictures: a pure function, and the folder that it reads and writes."""
+"""The leaderboard: pages and pictures made from records, and the folder that holds them."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Published figures on a page, beside what was measured: never ranked with it."""
+"""Published figures on a page, next to measured ones; the two are never ranked together."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,30 +7,37 @@ from vaebench.leaderboard.columns import bound
 from vaebench.leaderboard.comparable import Section
 from vaebench.leaderboard.markdown import code, fixed, plain, table
 from vaebench.leaderboard.published import FILE, Figure
-from vaebench.leaderboard.ranking import WITHIN, Ranked, Row, noise, typical_spread
+from vaebench.leaderboard.ranking import WITHIN, Ranked, Row, noise, typical_sd
 
 TITLE = "## Published, not ranked"
-LEAD = f"""Figures of [{FILE}]({FILE}), lower is better; data, splits and protocols are their own. A value
-with a question mark is of data that exist in several releases, and its source does not say which. A copy was
-not read in the paper itself."""
-VERDICTS = f"""A difference is within noise where it is at most {WITHIN:g} standard errors of the row here:
-the published figure's own noise is not known. "Another size" is a network of the same kind, but of other
-widths or depth than the published one."""
+LEAD = f"""Figures from [{FILE}]({FILE}); lower is better. Each source has its own data, split and protocol. A
+question mark means that the data exist in several releases and the source does not say which one it used.
+"Copy" means that the figure was read in another text than the paper that published it."""
+VERDICTS = f"""A difference is within noise if it is at most {WITHIN:g} standard errors of the row measured
+here; the noise of the published figure is not known. "Another size" marks a network of the same kind whose
+width or depth differs from the published one."""
 
 _UNITS = ("nats", "bits/dim", "FID")
 _BINARISATION = {
     "static": "binarised once",
     "dynamic": "binarised anew each time",
-    "unstated": "binarised, how is not stated",
+    "unstated": "binarised, method not stated",
 }
 
 
 def beside(figures: Sequence[Figure], sections: Sequence[tuple[Section, list[Ranked]]]) -> list[str]:
-    """The blocks of a page for the figures of its data; none without."""
+    """The blocks of a page that show the published figures for its data; empty if there are none."""
     if not figures:
         return []
     ordered = sorted(
-        figures, key=lambda one: (_UNITS.index(one.unit), one.value, one.method, one.citation, repr(one))
+        figures,
+        key=lambda figure: (
+            _UNITS.index(figure.unit),
+            figure.value,
+            figure.method,
+            figure.citation,
+            repr(figure),
+        ),
     )
     titles, numeric = ["method", "value", "unit", "protocol", "stated in"], [False, True, False, False, False]
     blocks = [TITLE, LEAD, table(titles, [_cells(figure) for figure in ordered], numeric)]
@@ -58,20 +65,20 @@ def _value(figure: Figure) -> str:
 
 def _protocol(figure: Figure) -> str:
     stated = figure.protocol
-    said = [
+    phrases = [
         _BINARISATION[stated.binarisation] if stated.binarisation else None,
         stated.bound,
         f"{stated.bits} bits" if stated.bits else None,
         f"release {stated.release or '?'}" if stated.release or figure.doubtful else None,
         stated.note,
     ]
-    return ", ".join(filter(None, said)) or "not stated"
+    return ", ".join(filter(None, phrases)) or "not stated"
 
 
 def _compared(figure: Figure, sections: Sequence[tuple[Section, list[Ranked]]]) -> Iterator[list[str]]:
-    """A line for each row of a composition that the figure names."""
+    """A line for each row whose composition the figure names."""
     for section, entries in sections:
-        typical = typical_spread([entry.row for entry in entries])
+        typical = typical_sd([entry.row for entry in entries])
         for entry in entries:
             composition = entry.row.runs[0].record.composition
             if composition == figure.reproduces or composition in figure.comparable_with:
@@ -99,12 +106,12 @@ def _line(figure: Figure, section: Section, row: Row, typical: float) -> list[st
 def _verdict(figure: Figure, measured: float, error: float, images: int, composition: str) -> str:
     difference = measured - float(figure.value)
     if error == math.inf:
-        said = "the error here is unknown"
+        verdict = "standard error unknown"
     elif abs(difference) <= WITHIN * error:
-        said = "within noise"
+        verdict = "within noise"
     else:
         digits = 1 if figure.unit == "nats" else 3
-        said = f"{fixed(abs(difference), digits)} {figure.unit} {'above' if difference > 0 else 'below'}"
+        verdict = f"{fixed(abs(difference), digits)} {figure.unit} {'above' if difference > 0 else 'below'}"
     if figure.images is not None:
-        said += f", with {images / figure.images:.2%} of its images"
-    return said if composition == figure.reproduces else f"{said}; another size"
+        verdict += f", after {images / figure.images:.2%} of its training images"
+    return verdict if composition == figure.reproduces else f"{verdict}; another size"

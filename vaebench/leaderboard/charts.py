@@ -1,4 +1,4 @@
-"""A section's charts: what bits/dim cost, rate against distortion, training, and the bound against K."""
+"""The charts of a section: bits/dim against cost, rate against distortion, training, the bound against K."""
 
 import hashlib
 import math
@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from vaebench.leaderboard.comparable import Protocol, Section
 from vaebench.leaderboard.gallery import FOLDER
-from vaebench.leaderboard.identity import Run, page_name
+from vaebench.leaderboard.identity import ScoredRun, page_name
 from vaebench.leaderboard.names import short_names
 from vaebench.leaderboard.palette import STYLES
-from vaebench.leaderboard.ranking import Ranked, noise, typical_spread
+from vaebench.leaderboard.ranking import Ranked, noise, typical_sd
 from vaebench.leaderboard.scales import Scale, linear, logarithmic, short
 from vaebench.leaderboard.svg import Axis, Guide, Plot, Point, Series, draw
 from vaebench.leaderboard.wording import MARK
@@ -20,28 +20,28 @@ from vaebench.records import Tightness
 from vaebench.storage.later import canonical
 
 OWN = re.compile("[a-z0-9-]+-[0-9a-f]{16}-(cost|rate-distortion|training|bound)[.]svg")
-"""Names that only a board gives to its charts."""
+"""File names of charts that this program wrote, which it may therefore replace or remove."""
 SHOWN = STYLES
-"""The rows of a section that are drawn, the best: more could not be told apart."""
+"""How many rows of a section are drawn, the best ones: more could not be distinguished."""
 POINTS = 200
-"""Most points of a line."""
+"""The largest number of points on a line."""
 LEVELS = 5
-"""Most steps between lines of one −ELBO."""
+"""The largest number of steps between lines of constant −ELBO."""
 FAR = 0.1
-"""The share of the rows that may be left out of a picture, the worst, where that halves its height."""
+"""The share of the rows, the worst ones, that a chart may leave out if that halves its range."""
 EARLY = 5
-"""A fifth of the images: what a curve does before may lie above the picture."""
+"""Within the first 1/``EARLY`` of the images a curve may lie above the plotted range."""
 
 
 class Chart(NamedTuple):
-    """A picture of a section."""
+    """A chart of a section."""
 
     file: str
     """Relative to the page."""
     svg: bytes
     title: str
     caption: str
-    """Our own words and numbers, safe as markdown."""
+    """Text that holds nothing from a record but numbers, safe as markdown."""
 
 
 class Shown(NamedTuple):
@@ -51,29 +51,29 @@ class Shown(NamedTuple):
     rows: list[tuple[int, str, Ranked]]
     """The number in the table, a short name, the row; the best first."""
     rest: str
-    """What a caption says of the rows that are not."""
+    """A sentence for the caption about the rows that are not drawn."""
 
 
 def charts(section: Section, entries: Sequence[Ranked]) -> list[Chart]:
-    """The charts that have something to show: two points, or a line of two."""
+    """The charts of a section that have something to show: at least two points, or a line."""
     if len(entries) == 1 and not any(_lines(run) for run in entries[0].row.runs):
         return []
     names = short_names(entries[:SHOWN])
     rows = [(number, *named) for number, named in enumerate(zip(names, entries, strict=False), 1)]
-    rest = f" The best {SHOWN} of {len(entries):,} rows." if len(entries) > SHOWN else ""
+    rest = f" Only the best {SHOWN} of {len(entries):,} rows are shown." if len(entries) > SHOWN else ""
     shown = Shown(page_name(section.protocol.data), rows, rest)
-    found = []
+    drawn = []
     for kind, drawing in _KINDS.items():
         made = drawing(shown)
         if made is not None:
             plot, caption = made
             svg = MARK.encode() + b"\n" + draw(plot)
-            found.append(Chart(_file(section.protocol, kind), svg, plot.title, caption + rest))
-    return found
+            drawn.append(Chart(_file(section.protocol, kind), svg, plot.title, caption + rest))
+    return drawn
 
 
-def _lines(run: Run) -> bool:
-    """Whether a run alone gives a line."""
+def _lines(run: ScoredRun) -> bool:
+    """Whether a single run is enough to draw a line."""
     return bool(run.record.validations or run.scores.likelihood.tightness)
 
 
@@ -83,20 +83,24 @@ def files(drawn: Sequence[Chart]) -> dict[str, bytes]:
 
 
 def blocks(drawn: Sequence[Chart]) -> list[str]:
-    """Markdown: how rows are known, and each chart with its caption under it."""
-    lead = ["In the charts a row has the number that its command has in the table."] if drawn else []
+    """Markdown of the charts, each with its caption below it, after a sentence on how rows are labelled."""
+    lead = (
+        ['In the charts each row is labelled with the number in its column "command" of the table.']
+        if drawn
+        else []
+    )
     return lead + [f"![{chart.title}]({chart.file})\n\n{chart.caption}" for chart in drawn]
 
 
 def _file(protocol: Protocol, kind: str) -> str:
-    """Of the page's name, the protocol and the kind alone: other sections change no name."""
-    known_by = hashlib.sha256(canonical(protocol)).hexdigest()[:16]
-    return f"{FOLDER}/{page_name(protocol.data)}-{known_by}-{kind}.svg"
+    """A name that depends on page, protocol and kind alone, so that other sections never change it."""
+    protocol_digest = hashlib.sha256(canonical(protocol)).hexdigest()[:16]
+    return f"{FOLDER}/{page_name(protocol.data)}-{protocol_digest}-{kind}.svg"
 
 
 def cost(shown: Shown) -> tuple[Plot, str] | None:
-    """Bits/dim, with its noise, against seconds of training and of fitting a prior."""
-    typical = typical_spread([entry.row for _, _, entry in shown.rows])
+    """Bits/dim, with its standard error, against seconds of training and of fitting a prior."""
+    typical = typical_sd([entry.row for _, _, entry in shown.rows])
     series = []
     for number, name, entry in shown.rows:
         mean = entry.row.mean
@@ -108,19 +112,19 @@ def cost(shown: Shown) -> tuple[Plot, str] | None:
         return None
     front = pareto(series)
     series, beyond = near(series, lambda one: one.points[0].y, "bits/dim")
-    x = Axis("seconds of training, the fit of a prior included", logarithmic(_xs(series)))
+    x = Axis("training time in seconds, including the fit of a prior", logarithmic(_xs(series)))
     y = Axis("bits/dim (lower is better)", linear(_ys(series)))
     title = f"{shown.page}: bits/dim against training cost"
     named = ", ".join(f"{one.number}" for one in front)
     caption = (
-        "Bits/dim against seconds of training, each row on the machine that it ran on; bars are the noise by"
-        f" which ranks are told. Dashed, the Pareto front, cheapest first: {named}.{beyond}"
+        "Bits/dim against training time, each row on the machine that it ran on. Error bars show the standard"
+        f" error that ranking uses. The dashed line is the Pareto front, cheapest first: {named}.{beyond}"
     )
     return Plot(title, x, y, series, [_stairs(front, x.scale)]), caption
 
 
 def pareto(series: Sequence[Series]) -> list[Series]:
-    """The one-point series that none equals in one coordinate and betters in the other; cheapest first."""
+    """The one-point series that no other dominates (no worse in x and y, better in one); cheapest first."""
     front: list[Series] = []
     for one in sorted(series, key=lambda one: (one.points[0].x, one.points[0].y, one.number)):
         best = front[-1].points[0] if front else None
@@ -130,7 +134,7 @@ def pareto(series: Sequence[Series]) -> list[Series]:
 
 
 def _stairs(front: Sequence[Series], x: Scale) -> Guide:
-    """What the front dominates lies above and right of it."""
+    """The edge of the region above and to the right of the front, which the front dominates."""
     steps: list[tuple[float, float]] = []
     for one in front:
         point = one.points[0]
@@ -141,7 +145,7 @@ def _stairs(front: Sequence[Series], x: Scale) -> Guide:
 
 
 def rate_distortion(shown: Shown) -> tuple[Plot, str] | None:
-    """Distortion against rate, in nats per image, and lines of one −ELBO."""
+    """Distortion against rate, in nats per image, with lines of constant −ELBO."""
     series = []
     for number, name, entry in shown.rows:
         rate, distortion = entry.row.mean["rate"], entry.row.mean["distortion"]
@@ -150,55 +154,56 @@ def rate_distortion(shown: Shown) -> tuple[Plot, str] | None:
     if len(series) < 2:
         return None
     series, beyond = near(series, lambda one: one.points[0].x + one.points[0].y, "nats")
-    x = Axis("rate: nats per image that z carries", linear([0.0, *_xs(series)]))
-    y = Axis("distortion: nats per image", linear(_ys(series)))
+    x = Axis("rate, nats per image", linear([0.0, *_xs(series)]))
+    y = Axis("distortion, nats per image", linear(_ys(series)))
     title = f"{shown.page}: rate against distortion"
     caption = (
-        "Rate against distortion. Along a dashed line their sum, −ELBO, is the same: nearer the lower left is"
-        f" better. At rate 0 the latents say nothing: none, or a collapsed posterior.{beyond}"
+        "Rate against distortion. Along each dashed line their sum, −ELBO, is constant; lower left is better."
+        " At rate 0 the latents carry no information: the model has none, or its posterior has collapsed."
+        f"{beyond}"
     )
     return Plot(title, x, y, series, _levels(series, x.scale, y.scale)), caption
 
 
 def _levels(series: Sequence[Series], x: Scale, y: Scale) -> list[Guide]:
-    """Lines of slope −1 at round sums of rate and distortion, as far as they cross the plot."""
+    """Lines of slope −1 where rate and distortion have a round sum, cut to the plot."""
     (left, right), (low, high) = x.ends, y.ends
-    found = []
+    lines = []
     for total, label in linear((one.points[0].x + one.points[0].y for one in series), LEVELS).ticks:
         start, end = max(left, total - high), min(right, total - low)
         if start < end:
-            found.append(Guide([(start, total - start), (end, total - end)], label))
-    return found
+            lines.append(Guide([(start, total - start), (end, total - end)], label))
+    return lines
 
 
 def training(shown: Shown) -> tuple[Plot, str] | None:
-    """−ELBO of the validation split against images seen, of each row's first seed that was validated."""
-    found = []
+    """Validation −ELBO against images seen, for the first seed of each row that has validations."""
+    curved = []
     for number, name, entry in shown.rows:
         curves = (_curve(run) for run in entry.row.runs)
         curve = next((curve for curve in curves if len(curve) > 1), None)
         if curve is not None:
-            found.append(Series(number, name, curve))
-    if not found:
+            curved.append(Series(number, name, curve))
+    if not curved:
         return None
-    found, beyond = near(found, lambda one: one.points[-1].y, "nats")
-    # The first validations are many times what any later one is, and would flatten all the rest.
-    seen = max(_xs(found))
-    late = [point.y for one in found for point in one.points if point.x * EARLY >= seen]
-    y = linear(late or _ys(found))
-    series = [Series(one.number, one.label, _below(one.points, y.ends[1])) for one in found]
-    x = Axis("images seen", linear([0.0, *_xs(found)]))
+    curved, beyond = near(curved, lambda one: one.points[-1].y, "nats")
+    # The first validations are many times larger than all later ones, which they would flatten.
+    seen = max(_xs(curved))
+    late = [point.y for one in curved for point in one.points if point.x * EARLY >= seen]
+    y = linear(late or _ys(curved))
+    series = [Series(one.number, one.label, _below(one.points, y.ends[1])) for one in curved]
+    x = Axis("images seen", linear([0.0, *_xs(curved)]))
     title = f"{shown.page}: training curves"
     caption = (
-        "−ELBO of the validation split, nats per image, as training sees more images; of several seeds the"
-        " first. What curves do in the first fifth may lie above the picture. A prior that is fitted after"
-        f" the rest is not yet in them.{beyond}"
+        "Validation −ELBO, in nats per image, against the images that training has seen; of several seeds the"
+        " first is shown. The first fifth of a curve may lie above the plotted range. A prior that is fitted"
+        f" after training is not included.{beyond}"
     )
     return Plot(title, x, Axis("validation −ELBO, nats per image", y), series, lines=True), caption
 
 
 def near(series: Sequence[Series], value: Callable[[Series], float], unit: str) -> tuple[list[Series], str]:
-    """The series but for the few so far above that all others would share half the picture; who these are."""
+    """The series without the few so high that the rest would share half the plot; a sentence naming those."""
     ordered = sorted(value(one) for one in series)
     for count in range(1, int(FAR * len(series)) + 1):
         limit = ordered[-count - 1]
@@ -206,19 +211,19 @@ def near(series: Sequence[Series], value: Callable[[Series], float], unit: str) 
             gone = ", ".join(
                 f"{one.number} at {short(value(one))} {unit}" for one in series if value(one) > limit
             )
-            return [one for one in series if value(one) <= limit], f" Far above the picture: {gone}."
+            return [one for one in series if value(one) <= limit], f" Far above the plotted range: {gone}."
     return list(series), ""
 
 
-def _curve(run: Run) -> list[Point]:
-    """At most ``POINTS`` of a run's validations, the last among them."""
+def _curve(run: ScoredRun) -> list[Point]:
+    """At most ``POINTS`` of a run's validations, including the last."""
     taken = run.record.validations
     points = [Point(_real(one.images), one.nats) for one in taken[:: -max(1, -(-len(taken) // POINTS))]]
     return [point for point in reversed(points) if math.isfinite(point.y) and 0 <= point.x < math.inf]
 
 
 def _below(points: Sequence[Point], top: float) -> list[Point]:
-    """A curve from where it last comes down through ``top``."""
+    """The part of a curve after it last falls below ``top``."""
     above = [place for place, point in enumerate(points) if point.y > top]
     if not above:
         return list(points)
@@ -249,10 +254,10 @@ def bound(shown: Shown) -> tuple[Plot, str] | None:
     y = Axis("bits/dim", linear(_ys(series)))
     title = f"{shown.page}: the bound against K"
     caption = (
-        f"The importance-weighted bound on {images:,} of the test images against K; of several seeds the"
-        " first. Bars are standard errors over these images, which all rows and all K share. At each K the"
-        f" rows stand side by side, the best left.{beyond}"
-        + (f" Rows followed on another number of images: {other}, not shown." if other else "")
+        f"The importance-weighted bound on {images:,} test images against K; of several seeds the first is"
+        " shown. Error bars are standard errors over these images, which are the same for all rows and all"
+        f" K. At each K the rows are drawn side by side, the best on the left.{beyond}"
+        + (f" Not shown: {other} rows measured on another number of images." if other else "")
     )
     return Plot(title, x, y, series, lines=True, dodge=True), caption
 
@@ -286,12 +291,12 @@ def _ys(series: Sequence[Series]) -> list[float]:
 
 
 def _error(value: float | None) -> float:
-    """Half an error bar; none where the error is unknown, or a stranger's numbers give none."""
+    """Half an error bar; 0 where the error is unknown or not finite."""
     return 0.0 if value is None or not math.isfinite(value) else abs(value)
 
 
 def _real(count: int) -> float:
-    """A count, which a record may hold of any size, as a number to draw."""
+    """A count as a float; infinite where the record holds a larger integer than a float can."""
     try:
         return float(count)
     except OverflowError:

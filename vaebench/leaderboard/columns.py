@@ -7,26 +7,26 @@ from typing import NamedTuple
 
 from vaebench.leaderboard.comparable import Section
 from vaebench.leaderboard.gallery import Gallery
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.leaderboard.markdown import MISSING, code, fixed, plain, superscript
 from vaebench.leaderboard.provenance import Current, changed, distributions
 from vaebench.leaderboard.ranking import Ranked, Row
 from vaebench.records import Data, Fid, Missing, Record
 
 SAMPLES = "samples of the first seed".replace(" ", "\N{NO-BREAK SPACE}")
-"""A title that does not wrap: GitHub makes the pictures of a wide table no wider than it."""
-ONE_IMAGE = "one test image gives no standard error: no row is told apart from this one"
-STALE = "the code has changed since this was measured: "
+"""A title that does not wrap: GitHub shrinks the pictures of a wide table to the width of their column."""
+ONE_IMAGE = "one test image gives no standard error, so this row shares its rank with every other row"
+STALE = "the code has changed since this row was measured: "
 
 
 @dataclass(slots=True)
 class Notes:
-    """The footnotes of a table, numbered as they are first called for."""
+    """The footnotes of a table, numbered in the order of their first use."""
 
     numbers: dict[str, int] = field(default_factory=dict)
 
     def mark(self, note: str) -> str:
-        """The mark of a note, which is kept."""
+        """The superscript number of a note, which is added if it is new."""
         return superscript(self.numbers.setdefault(note, len(self.numbers) + 1))
 
     def lines(self) -> list[str]:
@@ -35,7 +35,7 @@ class Notes:
 
 
 class Column(NamedTuple):
-    """A title, what stands under it, and whether that is a number."""
+    """The title of a column, its cells, and whether they are numbers."""
 
     title: str
     cell: Callable[[Ranked], str]
@@ -50,11 +50,11 @@ def columns(
     gallery: Gallery,
     current: Current,
 ) -> list[Column]:
-    """The columns of a section, but for the number of the row's command.
+    """The columns of a section's table, except for the last, the number of the row's command.
 
-    :param apart: recipe -> what tells a row from its namesakes
-    :param unscored: data and recipe -> the runs of it that have no scores
-    :param current: the code that is installed
+    :param apart: recipe -> what distinguishes a row from others of the same composition
+    :param unscored: data and recipe -> the runs of that recipe that have no scores
+    :param current: hashes of the installed code
     """
     protocol = section.protocol
 
@@ -63,21 +63,23 @@ def columns(
         lost = unscored.get((run.record.data, run.recipe))
         mark = notes.mark(_lost(lost)) if lost else ""
         words = apart.get(run.recipe)
-        # Canonical compositions have no space to break a line at.
+        # A canonical composition has no space where a line could break.
         name = code(run.record.composition.replace(",", ", "))
         return name + mark + (f" ({words})" if words else "") + _stale(run.record, current, notes)
 
     def fid(entry: Ranked) -> str:
         return _measured(entry.row, "fid", 2, notes) + _few_images(entry.row, notes)
 
-    def known(entry: Ranked) -> str:
+    def error_note(entry: Ranked) -> str:
         return notes.mark(ONE_IMAGE) if math.isnan(entry.row.mean["bits_se"]) else ""
 
-    bits = Column("bits/dim", lambda entry: spread(entry.row, "bits", "bits_se", 4) + known(entry))
-    nats = Column("nats", lambda entry: spread(entry.row, "nats", "nats_se", 2))
+    bits = Column(
+        "bits/dim", lambda entry: mean_and_error(entry.row, "bits", "bits_se", 4) + error_note(entry)
+    )
+    nats = Column("nats", lambda entry: mean_and_error(entry.row, "nats", "nats_se", 2))
     samples = Column(SAMPLES, lambda entry: _samples(entry.row, gallery, notes), numeric=False)
     at = "" if protocol.fid is None else f" at {protocol.fid.images:,}"
-    found = [
+    shown = [
         Column("rank", lambda entry: f"{entry.rank}{'=' if entry.shared else ''}"),
         Column("composition", composition, numeric=False),
         *((nats, bits) if protocol.data.levels == 2 else (bits,)),
@@ -93,9 +95,11 @@ def columns(
         Column("images/s", lambda entry: fixed(entry.row.mean["images_per_second"], 0)),
     ]
     if any(run.record.fit for run in section.runs):
-        found.append(Column("prior's fit (s)", lambda entry: fixed(entry.row.mean["fit_seconds"], 0)))
-    found.append(Column("parts from", lambda entry: distributions(entry.row.runs[0].record), numeric=False))
-    return found
+        shown.append(Column("prior fit (s)", lambda entry: fixed(entry.row.mean["fit_seconds"], 0)))
+    shown.append(
+        Column("components from", lambda entry: distributions(entry.row.runs[0].record), numeric=False)
+    )
+    return shown
 
 
 def _stale(record: Record, current: Current, notes: Notes) -> str:
@@ -107,20 +111,20 @@ def _samples(row: Row, gallery: Gallery, notes: Notes) -> str:
     shown = gallery.of(row.runs)
     if shown is None:
         return MISSING
-    marks = "".join(notes.mark(f"{kind} not shown: not a PNG") for kind in shown.refused)
+    marks = "".join(notes.mark(f"{kind} not shown: not a valid PNG") for kind in shown.refused)
     return (shown.markdown("samples") or MISSING) + marks
 
 
-def spread(row: Row, name: str, error: str, digits: int) -> str:
-    """Mean ± standard deviation over seeds, or ± standard error over images where there is one seed."""
+def mean_and_error(row: Row, name: str, error: str, digits: int) -> str:
+    """Mean ± standard deviation over seeds, or ± standard error over images if there is one seed."""
     if row.seeds == 1 and math.isnan(row.mean[error]):
         return f"{fixed(row.mean[name], digits)}, error unknown (n=1)"
-    width, kind = (row.spread[name], "sd") if row.seeds > 1 else (row.mean[error], "se")
+    width, kind = (row.sd[name], "sd") if row.seeds > 1 else (row.mean[error], "se")
     return f"{fixed(row.mean[name], digits)} ± {fixed(width, digits)} {kind} (n={row.seeds})"
 
 
 def bound(row: Row) -> str:
-    """Which bound was scored, its K, and whether the prior's density is exact."""
+    """The bound that was scored, its K, and a remark if the prior's density is estimated."""
     likelihoods = [run.scores.likelihood for run in row.runs]
     kinds = sorted({f"IW-{each.samples}" if each.bound == "iwae" else each.bound for each in likelihoods})
     estimated = [] if all(each.exact_prior for each in likelihoods) else ["prior estimated"]
@@ -134,7 +138,7 @@ def _rate_distortion(row: Row) -> str:
 def _measured(row: Row, name: str, digits: int, notes: Notes) -> str:
     if math.isnan(row.mean[name]):
         return MISSING + "".join(notes.mark(why) for why in _reasons(row))
-    return fixed(row.mean[name], digits) + (f" ± {fixed(row.spread[name], digits)}" if row.seeds > 1 else "")
+    return fixed(row.mean[name], digits) + (f" ± {fixed(row.sd[name], digits)}" if row.seeds > 1 else "")
 
 
 def _kid(row: Row, notes: Notes) -> str:
@@ -146,8 +150,8 @@ def _kid(row: Row, notes: Notes) -> str:
 
 
 def _reasons(row: Row) -> list[str]:
-    """Why a row has no FID, one note for each reason."""
-    seeds: dict[str, list[Run]] = {}
+    """Why a row has no FID: one note per reason."""
+    seeds: dict[str, list[ScoredRun]] = {}
     for run in row.runs:
         if isinstance(run.scores.fid, Missing):
             seeds.setdefault(run.scores.fid.why, []).append(run)
@@ -160,12 +164,12 @@ def _reasons(row: Row) -> list[str]:
 
 def _few_images(row: Row, notes: Notes) -> str:
     few = any(isinstance(run.scores.fid, Fid) and run.scores.fid.few_images for run in row.runs)
-    note = "no more images than features: the covariance is singular and FID far too large"
+    note = "no more images than features: the covariance is singular, and FID is far too large"
     return notes.mark(note) if few and not math.isnan(row.mean["fid"]) else ""
 
 
 def _lost(records: list[Record]) -> str:
-    return f"without {_seeds(records)} of this composition, scoreless: see below"
+    return f"{_seeds(records)} of this composition has no scores: see below"
 
 
 def _seeds(records: list[Record]) -> str:

@@ -1,7 +1,7 @@
-"""The command that reproduces a record, today.
+"""The command that reproduces a record with the current version.
 
-A record keeps the command as it was written. What that did not say then meant the defaults of then; where
-today's differ, the command that a board shows says the value.
+A record keeps its command as it was given. Settings that the command does not name had the defaults of that
+time; where a default has changed since, the command on the board names the old value.
 """
 
 import shlex
@@ -18,49 +18,49 @@ _AND = " && "
 
 
 class _Table(NamedTuple):
-    """The settings of one kind that a command may say."""
+    """A set of settings that a command can name."""
 
     prefix: str
     default: Training | Scoring
-    """Today's."""
+    """Today's defaults."""
     ran: Training | Scoring | None
-    """What ran; None where only the command tells."""
+    """The settings of the run; None where only its command is known."""
 
 
 def reproducing(record: Record) -> str:
-    """The command that asks for the run of a record, and before it those of the runs that it starts from."""
+    """The command of a record, preceded by the commands of the runs that it starts from."""
     *before, last = record.command.split(_AND)
     try:
-        earlier = [_explicit(one, None) for one in before]
+        earlier = [_explicit(command, None) for command in before]
         return _AND.join([*earlier, _explicit(last, record)])
-    except ValueError:  # it is no command line
+    except ValueError:  # not a command line
         return record.command
 
 
 def _explicit(command: str, record: Record | None) -> str:
-    """A command with what it means and does not say.
+    """Add to a command the settings that it does not name and whose defaults have changed since.
 
-    :param record: of its run, where that is known
+    :param record: the record of the command's run, where it is known
     """
     words = shlex.split(command)
     if words[:1] != ["vaebench"] or words[1:2] not in (["run"], ["refit"]):
         return command
     pairs = [word for flag, word in pairwise(words) if flag == "--set"]
-    told = {pair.partition("=")[0] for pair in pairs}
+    named = {pair.partition("=")[0] for pair in pairs}
     if "--resume" in words or "--recipe" in words:
-        return command  # these say the rest elsewhere
-    fits = words[1] == "refit" or any(name.startswith("fit.") for name in told)
+        return command  # the other settings stand in the run folder or the recipe
+    fits = words[1] == "refit" or any(name.startswith("fit.") for name in named)
     tables = [_Table("", Scoring(), record.scoring if record else None)]
     tables += [_Table("", Training(), record.training if record else None)] if words[1] == "run" else []
     tables += (
         [_Table("fit.", FITTING, record.fit.settings if record and record.fit else None)] if fits else []
     )
-    added = [pair for table in tables for name, pair in _meant(table) if name not in told]
+    added = [pair for table in tables for name, pair in _changed_defaults(table) if name not in named]
     return " ".join([command, *(f"--set {shlex.quote(pair)}" for pair in added)])
 
 
-def _meant(table: _Table) -> Iterator[tuple[str, str]]:
-    """Name and ``name=value`` of each setting that is not today's default."""
+def _changed_defaults(table: _Table) -> Iterator[tuple[str, str]]:
+    """Name and ``name=value`` of each setting that differs from today's default."""
     absent = absences(type(table.default))
     for name in table.default.__struct_fields__:
         default = getattr(table.default, name)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.records import Data, Fid, Record
 
 Value = TypeVar("Value", bound=Hashable)
 
 
 class FidProtocol(NamedTuple):
-    """What FID and KID depend on besides the model."""
+    """What FID and KID depend on, apart from the model."""
 
     extractor: str
     weights_sha256: str
@@ -29,13 +29,13 @@ class Protocol(NamedTuple):
 
     data: Data
     images: int
-    """The budget: images that training was allowed to see."""
+    """The budget: how many images training was allowed to see."""
     samples: int | None
-    """K of the importance-weighted bound; None where no run depends on it."""
+    """K of the importance-weighted bound; None if no run depends on it."""
     fid: FidProtocol | None
-    """None where no run measured it."""
+    """None if no run measured FID."""
     start: str | None
-    """sha256 of the weights that training went on from; None from scratch, or with only a prior fitted."""
+    """SHA-256 of the weights that training started from; None from scratch, or if only a prior was fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class Section:
     """Runs that share a protocol."""
 
     protocol: Protocol
-    runs: tuple[Run, ...]
+    runs: tuple[ScoredRun, ...]
 
 
-def sections(runs: Sequence[Run]) -> list[Section]:
-    """The runs by protocol, the section of most runs first.
+def sections(runs: Sequence[ScoredRun]) -> list[Section]:
+    """Group runs by protocol, the largest section first.
 
-    What does not bind a run to a protocol does not part it from the others: a two-part or exact bound has no
-    K, a run without FID no extractor. Such a run goes with the most runs that are alike in all else.
+    A run that lacks part of a protocol (a two-part or exact bound has no K, a run without FID no extractor)
+    joins the section with the most runs among those that agree with it in everything else.
     """
     alike = [(run.record.data, _budget(run.record), _start(run.record)) for run in runs]
     own_fids = [_fid_protocol(run) for run in runs]
@@ -62,13 +62,13 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         own_fids,
         [((at, k, run.recipe), (at, k)) for at, k, run in zip(alike, samples, runs, strict=True)],
     )
-    found: defaultdict[Protocol, list[Run]] = defaultdict(list)
+    by_protocol: defaultdict[Protocol, list[ScoredRun]] = defaultdict(list)
     for run, at, k, fid in zip(runs, alike, samples, fids, strict=True):
         data, images, start = at
-        found[Protocol(data, images, k, fid, start)].append(run)
+        by_protocol[Protocol(data, images, k, fid, start)].append(run)
     return [
         Section(protocol, tuple(members))
-        for protocol, members in sorted(found.items(), key=lambda item: (-len(item[1]), repr(item[0])))
+        for protocol, members in sorted(by_protocol.items(), key=lambda item: (-len(item[1]), repr(item[0])))
     ]
 
 
@@ -76,12 +76,12 @@ def _start(record: Record) -> str | None:
     return record.base.weights_sha256 if record.base and not record.base.frozen else None
 
 
-def _samples(run: Run) -> int | None:
+def _samples(run: ScoredRun) -> int | None:
     likelihood = run.scores.likelihood
     return likelihood.samples if likelihood.bound == "iwae" else None
 
 
-def _fid_protocol(run: Run) -> FidProtocol | None:
+def _fid_protocol(run: ScoredRun) -> FidProtocol | None:
     fid = run.scores.fid
     if not isinstance(fid, Fid):
         return None
@@ -97,7 +97,7 @@ def _fid_protocol(run: Run) -> FidProtocol | None:
 
 
 def _budget(record: Record) -> int:
-    """The images that training was allowed, before whole steps rounded them and patience cut them short."""
+    """The images that training was allowed to see, before rounding to whole steps and early stopping."""
     training = record.training
     if training.steps is not None:
         return training.steps * training.batch
@@ -107,9 +107,9 @@ def _budget(record: Record) -> int:
 
 
 def _settle(values: Sequence[Value | None], contexts: Sequence[Sequence[Hashable]]) -> list[Value | None]:
-    """``values``, each None replaced by the commonest value in the first of its contexts that has one.
+    """Replace each None in ``values`` by the most common value in the first of its contexts that has one.
 
-    Of equally common values the largest.
+    Among equally common values the largest is taken.
     """
     tallies: defaultdict[Hashable, Counter[Any]] = defaultdict(Counter)
     for value, around in zip(values, contexts, strict=True):

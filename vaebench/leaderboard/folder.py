@@ -1,4 +1,4 @@
-"""The folder of leaderboards: ``records/*.json`` are facts, the pages are written from them."""
+"""The folder of a leaderboard: ``records/*.json`` and the pages that are written from them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,34 +19,34 @@ from vaebench.storage.locks import held
 
 RECORDS = "records"
 PATIENCE = 60.0
-"""Seconds that one writer waits for another."""
+"""Seconds that a writer waits for another writer."""
 _NAMED = 3
 
 
 class Outcome(NamedTuple):
-    """What a look at the folder found."""
+    """The state of a leaderboard's folder."""
 
     changed: list[Path]
-    """Files of the board that were, or would be, written or removed."""
+    """Files of the board that were written or removed, or would be."""
     stale: list[str]
-    """A line for each row whose parts' code is not what ran."""
+    """A line for each row whose components have changed since it was measured."""
 
 
 def regenerate(root: Path, current: Current = MappingProxyType({})) -> Outcome:
     """Write the pages and pictures of ``root`` from its records and ``published.toml``.
 
-    Everything is read and rendered before the first file is written. A page is removed only if it says that
-    it was generated, a picture only if its name is one that a board gives. Raises DamagedError for files
-    that are not the records that they are named by, UsageError for a folder without records and for unfit
-    figures.
+    Everything is read and rendered before the first file is written. A page is removed only if its first
+    line says that it was generated, a picture only if its name has the form of a generated one.
 
-    :param current: the code of the parts that are installed
+    :param current: hashes of the code of the installed components
+    :raises DamagedError: for files whose content does not match their name
+    :raises UsageError: for a folder without records, and for invalid published figures
     """
     _record_files(root)
     with _held(root):
-        found, outcome = _look(root, current)
+        rendered, outcome = _look(root, current)
         for path in outcome.changed:
-            content = found.get(path.relative_to(root).as_posix())
+            content = rendered.get(path.relative_to(root).as_posix())
             if content is None:
                 path.unlink(missing_ok=True)
             else:
@@ -55,14 +55,14 @@ def regenerate(root: Path, current: Current = MappingProxyType({})) -> Outcome:
 
 
 def check(root: Path, current: Current = MappingProxyType({})) -> Outcome:
-    """What ``regenerate`` would do, without doing it; raises what it raises."""
+    """Report what ``regenerate`` would do, without doing it; raises the same errors."""
     return _look(root, current)[1]
 
 
 def submit(record_path: Path, root: Path) -> Path:
-    """Copy a record into ``root/records``; returns its file, which is left alone if it holds it already.
+    """Copy a record into ``root/records`` and return its file, which is not rewritten if it exists already.
 
-    The name follows from the content (``file_name``), so that no submission replaces another record.
+    The name follows from the content (``file_name``), so that a submission never replaces another record.
     """
     record = read(record_path)
     if slots := unregistered(record):
@@ -87,16 +87,16 @@ def _holds(path: Path, record: Record) -> bool:
 def _record_files(root: Path) -> list[Path]:
     records = root / RECORDS
     if not records.is_dir():
-        raise UsageError(f"{root} has no folder {RECORDS}; `vaebench submit RUN` makes it")
+        raise UsageError(f"{root} has no folder {RECORDS}; `vaebench submit RUN` creates it")
     return sorted(records.glob("*.json"), key=str)
 
 
 def records_of(root: Path) -> list[Record]:
-    """Every record of a folder of leaderboards.
+    """Read every record of a leaderboard's folder.
 
-    :raises DamagedError: naming the first few files that are not the records that they should be
+    :raises DamagedError: naming the first few files that are damaged or do not match their name
     """
-    found, wrong = [], []
+    records, wrong = [], []
     for path in _record_files(root):
         try:
             record = read(path)
@@ -104,21 +104,21 @@ def records_of(root: Path) -> list[Record]:
             wrong.append(str(error))
             continue
         if not named_by(path.name, record):
-            wrong.append(f"{path} has changed: its name is that of another content, not {file_name(record)}")
-        found.append(record)
+            wrong.append(f"{path} has changed: its content belongs to the name {file_name(record)}")
+        records.append(record)
     if wrong:
         more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         raise DamagedError("; ".join(wrong[:_NAMED]) + more)
-    return found
+    return records
 
 
 def _look(root: Path, current: Current) -> tuple[dict[str, bytes], Outcome]:
     records = records_of(root)
-    found = pages(records, published.read(root / published.FILE), current)
-    return found, Outcome(_changed(root, found), stale(records, current))
+    rendered = pages(records, published.read(root / published.FILE), current)
+    return rendered, Outcome(_changed(root, rendered), stale(records, current))
 
 
-def _changed(root: Path, found: dict[str, bytes]) -> list[Path]:
+def _changed(root: Path, rendered: dict[str, bytes]) -> list[Path]:
     mark = MARK.encode()
     with _one_line(root):
         written = [path for path in root.glob("*.md") if _text(_content(path)).startswith(mark)]
@@ -128,15 +128,17 @@ def _changed(root: Path, found: dict[str, bytes]) -> list[Path]:
             for path in root.glob(f"{gallery.FOLDER}/*")
             if any(own.fullmatch(path.name) for own in pictures)
         ]
-        gone = [path for path in written if path.relative_to(root).as_posix() not in found]
-        differing = [root / name for name, content in found.items() if not _holds_text(root / name, content)]
+        gone = [path for path in written if path.relative_to(root).as_posix() not in rendered]
+        differing = [
+            root / name for name, content in rendered.items() if not _holds_text(root / name, content)
+        ]
     return sorted(gone + differing)
 
 
 def _holds_text(path: Path, content: bytes) -> bool:
-    """Whether a file holds this; a page or chart whose line ends git has changed does."""
-    there = _content(path)
-    return there == content or (path.suffix in (".md", ".svg") and _text(there) == content)
+    """Whether a file has this content; line ends of pages and charts may differ, as git changes them."""
+    actual = _content(path)
+    return actual == content or (path.suffix in (".md", ".svg") and _text(actual) == content)
 
 
 def _text(content: bytes | None) -> bytes:
@@ -155,7 +157,7 @@ def _content(path: Path) -> bytes | None:
 
 @contextmanager
 def _held(root: Path) -> Iterator[None]:
-    """One writer at a time, without what an interrupted one left behind."""
+    """Let one writer in at a time, and remove temporary files of interrupted ones."""
     with _one_line(root):
         root.mkdir(parents=True, exist_ok=True)
         with held(root, PATIENCE):
@@ -166,7 +168,7 @@ def _held(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _one_line(path: Path) -> Iterator[None]:
-    """What the file system refuses, as one line."""
+    """Turn an error of the file system into a message of one line."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What makes two records the same record, two runs seeds of one row, and two data sets one page."""
+"""When two records are the same, two runs belong to one row, and two data sets share a page."""
 
 import hashlib
 import re
@@ -11,40 +11,40 @@ from vaebench.storage.later import canonical
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A record that has scores, and what it is known by."""
+class ScoredRun:
+    """A record with scores, and the values that identify it."""
 
     record: Record
     scores: Scores
     recipe: bytes
-    """All that was run but the seed: composition, parts with their versions, settings, what it began from."""
+    """Everything but the seed: composition, components with their versions, settings, the base run."""
     digest: str
 
 
 def digest(record: Record) -> str:
-    """SHA-256 of a record's content, whatever the order or spacing of its JSON.
+    """SHA-256 of a record's content, independent of the order and spacing of its JSON.
 
-    A field that came later and says nothing new is left out, so that an old record stays what it was.
+    A later field that holds what its absence meant is left out, so that old records keep their digest.
     """
     return hashlib.sha256(canonical(record)).hexdigest()
 
 
 def recipe(record: Record) -> bytes:
-    """See ``Run.recipe``."""
+    """Encode what two runs of one row share; see ``ScoredRun.recipe``."""
     fitting = record.fit.settings if record.fit else None
     base = (record.base.command, record.base.frozen) if record.base else None
-    said = (record.composition, record.parts, record.training, fitting, base)
-    return msgspec.json.encode(said, order="deterministic")
+    shared = (record.composition, record.parts, record.training, fitting, base)
+    return msgspec.json.encode(shared, order="deterministic")
 
 
 def file_name(record: Record) -> str:
-    """``data-composition-seed-digest.json``, of the content alone: different records never share it."""
+    """``data-composition-seed-digest.json``, from the content alone; different records differ in it."""
     stem = f"{_slug(record.data.name)[:40]}-{_slug(record.composition)[:80]}-{str(record.seed)[:20]}"
     return f"{stem}-{digest(record)[:32]}.json"
 
 
 def named_by(name: str, record: Record) -> bool:
-    """Whether a file's name ends with the digest of this record, as ``file_name`` has it."""
+    """Whether a file's name ends with the digest of this record, as ``file_name`` writes it."""
     return name.endswith(f"-{digest(record)[:32]}.json")
 
 
@@ -52,9 +52,9 @@ _DEVICE = re.compile("con|prn|aux|nul|(com|lpt)[0-9]")
 
 
 def page_name(data: Data) -> str:
-    """The page of a data set, without ``.md``: its name, and whether its pixels are binary."""
+    """The page of a data set, without ``.md``: its name, with ``-binary`` if the pixels are binary."""
     slug = _slug(data.name)[:60].strip("-")
-    # README.md is the index, also on file systems that ignore case; Windows keeps its devices' names.
+    # README.md is the index, also on file systems that ignore case; Windows reserves names of devices.
     words = ["data", slug] if slug in ("", "readme") or _DEVICE.fullmatch(slug) else [slug]
     if data.levels == 2 and not slug.endswith("binary"):
         words.append("binary")

@@ -1,4 +1,4 @@
-"""Records to pages: a pure function of the set of records."""
+"""The pages of the leaderboard, a pure function of the set of records."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from vaebench.leaderboard import charts
 from vaebench.leaderboard.beside import beside
-from vaebench.leaderboard.columns import SAMPLES, Notes, bound, columns, spread
+from vaebench.leaderboard.columns import SAMPLES, Notes, bound, columns, mean_and_error
 from vaebench.leaderboard.commands import reproducing
 from vaebench.leaderboard.comparable import Section, sections
 from vaebench.leaderboard.gallery import Gallery
-from vaebench.leaderboard.identity import Run, digest, page_name, recipe
+from vaebench.leaderboard.identity import ScoredRun, digest, page_name, recipe
 from vaebench.leaderboard.markdown import MISSING, code, fenced, fixed, plain, table
 from vaebench.leaderboard.provenance import Current, changed, code_of, distributions, unregistered
 from vaebench.leaderboard.published import FILE, Figure
@@ -21,36 +21,36 @@ from vaebench.records import Data, Record
 
 INDEX = "README.md"
 SHOWN = 12
-"""How much of a record's digest, which its file's name ends with, a page shows."""
+"""Digits of a record's digest that a page shows; the name of the record's file ends with the digest."""
 CHARTED = 20
-"""The sections of a page that have charts, the biggest."""
+"""How many sections of a page have charts, the largest ones."""
 
 
 class Unscored(NamedTuple):
-    """A record without scores: shown, not ranked."""
+    """A record without scores, which is shown but not ranked."""
 
     digest: str
     record: Record
 
 
 class Page(NamedTuple):
-    """What one page shows."""
+    """The content of one page."""
 
     sections: list[tuple[Section, list[Ranked]]]
-    """The biggest first."""
+    """The largest first."""
     unscored: list[Unscored]
 
     @property
     def runs(self) -> int:
-        """How many records it shows."""
+        """How many records the page shows."""
         return sum(len(section.runs) for section, _ in self.sections) + len(self.unscored)
 
 
-class Context(NamedTuple):
-    """What pages are written from besides the records of each."""
+class PageContext(NamedTuple):
+    """What all pages share: published figures, hashes of installed code, and the collected pictures."""
 
     figures: Mapping[str, Sequence[Figure]]
-    """Page -> what is published of its data."""
+    """Page -> published figures for its data."""
     current: Current
     gallery: Gallery
 
@@ -58,17 +58,17 @@ class Context(NamedTuple):
 def pages(
     records: Sequence[Record], published: Sequence[Figure] = (), current: Current = MappingProxyType({})
 ) -> dict[str, bytes]:
-    """File name -> content: a page per data set, an index, and the pictures that they show.
+    """Render a page per data set, an index, and their pictures: file name -> content.
 
-    The same bytes for any order of records and figures.
+    The bytes are the same for any order of records and figures.
 
-    :param current: the code of the parts that are installed
+    :param current: hashes of the code of the installed components
     """
     shown = board(records)
     figures: defaultdict[str, list[Figure]] = defaultdict(list)
     for figure in published:
         figures[figure.data].append(figure)
-    context = Context(figures, current, Gallery())
+    context = PageContext(figures, current, Gallery())
     texts = {
         INDEX: _index(shown, context),
         **{f"{name}.md": _page(name, page, context) for name, page in shown.items()},
@@ -77,41 +77,41 @@ def pages(
 
 
 def board(records: Sequence[Record]) -> dict[str, Page]:
-    """Page -> its sections, the biggest first, and what is not ranked there.
+    """Sort records into pages: page -> its sections, the largest first, and the runs that are not ranked.
 
-    A record with a component or data that no plugin registers is never ranked: nobody else could repeat it.
+    A record with an unregistered component or data set is never ranked: nobody else can repeat its run.
     """
-    scored: defaultdict[str, list[Run]] = defaultdict(list)
+    scored: defaultdict[str, list[ScoredRun]] = defaultdict(list)
     unscored: defaultdict[str, list[Unscored]] = defaultdict(list)
     for record in records:
-        name, known_by = page_name(record.data), digest(record)
+        name, record_digest = page_name(record.data), digest(record)
         if record.status == "ok" and record.scores is not None and not unregistered(record):
-            scored[name].append(Run(record, record.scores, recipe(record), known_by))
+            scored[name].append(ScoredRun(record, record.scores, recipe(record), record_digest))
         else:
-            unscored[name].append(Unscored(known_by, record))
-    found = [(name, section) for name, runs in scored.items() for section in sections(runs)]
+            unscored[name].append(Unscored(record_digest, record))
+    named = [(name, section) for name, runs in scored.items() for section in sections(runs)]
     pages = {name: Page([], unscored[name]) for name in sorted({*scored, *unscored})}
-    for (name, section), members in zip(found, rows([section for _, section in found]), strict=True):
+    for (name, section), members in zip(named, rows([section for _, section in named]), strict=True):
         pages[name].sections.append((section, ranked(members)))
     return pages
 
 
-def _index(board: dict[str, Page], context: Context) -> str:
-    titles = ["data", "runs", "sections", "best of the biggest section", "bits/dim", "bound", SAMPLES]
+def _index(board: dict[str, Page], context: PageContext) -> str:
+    titles = ["data", "runs", "sections", "best of the largest section", "bits/dim", "bound", SAMPLES]
     numeric = [False, True, True, False, True, False, False]
     lines = [_index_row(name, page, context.gallery) for name, page in board.items()]
     elsewhere = [
         f"{name} ({len(figures):,})" for name, figures in sorted(context.figures.items()) if name not in board
     ]
-    alone = f"Published figures of data without runs here are in [{FILE}]({FILE}): {', '.join(elsewhere)}."
+    alone = f"Published figures for data without runs here are in [{FILE}]({FILE}): {', '.join(elsewhere)}."
     return _join(
         MARK,
         "# Leaderboards",
-        "Runs are ranked only with runs of the same data, split, budget and scoring protocol: other protocols"
-        " are other sections of a page. Lower is better.",
+        "A run is ranked only against runs with the same data, split, budget and scoring protocol; each"
+        " protocol has a section of its own. Lower is better.",
         table(titles, lines, numeric) if board else "No runs yet.",
         *([alone] if elsewhere else []),
-        "`vaebench submit RUN` adds the record of a run to `records/`, `vaebench leaderboard` writes these"
+        "`vaebench submit RUN` adds the record of a run to `records/`; `vaebench leaderboard` writes these"
         " pages from the records.",
     )
 
@@ -129,24 +129,25 @@ def _index_row(name: str, page: Page, gallery: Gallery) -> list[str]:
     return [
         *counts,
         composition + (f" and {tied:,} more within noise" if tied else ""),
-        spread(best, "bits", "bits_se", 4),
+        mean_and_error(best, "bits", "bits_se", 4),
         bound(best),
         (shown and shown.markdown("samples")) or MISSING,
     ]
 
 
-def _page(name: str, page: Page, context: Context) -> str:
+def _page(name: str, page: Page, context: PageContext) -> str:
     phrases = [facts(section.protocol) for section, _ in page.sections]
-    shared = [len(set(said)) == 1 for said in zip(*phrases, strict=True)]
-    common = [f"- {said}" for said, same in zip(phrases[0], shared, strict=True) if same] if phrases else []
+    shared = [len(set(alternatives)) == 1 for alternatives in zip(*phrases, strict=True)]
+    first = phrases[0] if phrases else ()
+    common = [f"- {phrase}" for phrase, same in zip(first, shared, strict=False) if same]
     unscored: defaultdict[tuple[Data, bytes], list[Record]] = defaultdict(list)
     for _, record in page.unscored:
         unscored[record.data, recipe(record)].append(record)
     blocks = [MARK, f"# {name}", "[All leaderboards](README.md)"]
     if common:
-        blocks += ["Shared by all that is ranked here:", "\n".join(common)]
-    for place, ((section, entries), said) in enumerate(zip(page.sections, phrases, strict=True)):
-        own = [phrase for phrase, same in zip(said, shared, strict=True) if not same]
+        blocks += ["All ranked runs on this page share:", "\n".join(common)]
+    for place, ((section, entries), own_phrases) in enumerate(zip(page.sections, phrases, strict=True)):
+        own = [phrase for phrase, same in zip(own_phrases, shared, strict=True) if not same]
         drawn = charts.charts(section, entries) if place < CHARTED else []
         context.gallery.files |= charts.files(drawn)
         blocks += [f"## {', '.join(own) or 'Ranking'}", *_section(section, entries, unscored, context, drawn)]
@@ -160,10 +161,10 @@ def _section(
     section: Section,
     entries: list[Ranked],
     unscored: Mapping[tuple[Data, bytes], list[Record]],
-    context: Context,
+    context: PageContext,
     drawn: Sequence[charts.Chart],
 ) -> list[str]:
-    """Baseline, table, footnotes, charts, and for each row its code, commands and pictures."""
+    """Baseline, table, footnotes and charts, then the code, commands and pictures of each row."""
     notes = Notes()
     shown = columns(section, notes, told_apart(entries), unscored, context.gallery, context.current)
     cells = [
@@ -197,11 +198,11 @@ def _command(number: int, row: Row, gallery: Gallery) -> str:
 
 
 def _item(number: int, record: Record, runs: str, commands: Sequence[str], pictures: str = "") -> str:
-    """An item of a numbered list, what follows its first line indented to stay inside it."""
+    """An item of a numbered list; all lines after its first are indented so that they stay inside it."""
     lead = f"{number}. "
     inside = " " * len(lead)
-    known = code_of(record)
-    parts = f"{inside}Code: {known}" if known else ""
+    code_hashes = code_of(record)
+    parts = f"{inside}Code: {code_hashes}" if code_hashes else ""
     block = fenced(list(dict.fromkeys(commands)), inside)
     below = "\n".join(f"{inside}{line}" for line in pictures.splitlines())
     return "\n\n".join(
@@ -210,9 +211,18 @@ def _item(number: int, record: Record, runs: str, commands: Sequence[str], pictu
 
 
 def _unscored(unscored: Sequence[Unscored], current: Current) -> list[str]:
-    """The runs that diverged or cannot be ranked."""
-    ordered = sorted(unscored, key=lambda one: (one.record.composition, one.record.seed, one.digest))
-    titles = ["composition", "seed", "status", "images seen", "steps", "parameters", "parts from", "command"]
+    """The runs that have no rank: they diverged, were not scored, or use an unregistered component."""
+    ordered = sorted(unscored, key=lambda run: (run.record.composition, run.record.seed, run.digest))
+    titles = [
+        "composition",
+        "seed",
+        "status",
+        "images seen",
+        "steps",
+        "parameters",
+        "components from",
+        "command",
+    ]
     cells = [
         [
             code(record.composition.replace(",", ", ")),
@@ -227,8 +237,8 @@ def _unscored(unscored: Sequence[Unscored], current: Current) -> list[str]:
         for number, (_, record) in enumerate(ordered, 1)
     ]
     commands = [
-        _item(number, record, f"seed {record.seed} ({known_by[:SHOWN]})", [reproducing(record)])
-        for number, (known_by, record) in enumerate(ordered, 1)
+        _item(number, record, f"seed {record.seed} ({record_digest[:SHOWN]})", [reproducing(record)])
+        for number, (record_digest, record) in enumerate(ordered, 1)
     ]
     numeric = [False, True, False, True, True, True, False, True]
     lost = all(record.status == "diverged" for _, record in ordered)

@@ -1,13 +1,13 @@
-"""How the rows of a chart are told apart: colours, dashes and marks."""
+"""Colours, dashes and marks that distinguish the rows of a chart."""
 
 from collections.abc import Sequence
 
 COLOURS = ("0072b2", "d55e00", "009e73", "b0569a", "c08a00", "2e9fd6", "1f2328")
-"""After Okabe & Ito 2008, told apart by the colour-blind; darkened where white would drown them."""
+"""After Okabe & Ito 2008, distinguishable for the colour-blind; darkened where too faint on white."""
 DARK = ("4aa8e8", "ff8a4c", "2ec79b", "e08cc8", "e6b422", "8ed1f7", "e6edf3")
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 STYLES = len(COLOURS) * len(DASHES)
-"""Series that can be told apart: colours by dashes, or by shapes of marks."""
+"""How many series can be distinguished: colours times dashes, or times shapes of marks."""
 
 
 def _css(ink: str, paper: str, rule: str, soft: str, colours: Sequence[str]) -> str:
@@ -29,18 +29,18 @@ _SHAPES = ("", "m-3.6-3.6h7.2v7.2h-7.2z", "m0-5l4.8 8.4h-9.6z", "m0-5.2l4.6 5.2l
 
 
 def colour(number: int) -> str:
-    """The class of a number from 1, which gives its elements their ``currentColor``."""
+    """The CSS class of series ``number`` (from 1), which sets the ``currentColor`` of its elements."""
     return f"c{(number - 1) % len(COLOURS)}"
 
 
 def dashed(number: int) -> str:
-    """The attribute that dashes a number's lines."""
+    """The SVG attribute that dashes the lines of series ``number``; empty for solid lines."""
     dashes = DASHES[_round(number)]
     return f' stroke-dasharray="{dashes}"' if dashes else ""
 
 
 def mark(number: int, x: float, y: float) -> str:
-    """A number's dot, square, triangle or diamond."""
+    """The mark of series ``number``: a dot, square, triangle or diamond."""
     shape = _SHAPES[_round(number)]
     if not shape:
         return f'<circle class="mark" fill="currentColor" cx="{x:.1f}" cy="{y:.1f}" r="4.2"/>'
@@ -48,5 +48,5 @@ def mark(number: int, x: float, y: float) -> str:
 
 
 def _round(number: int) -> int:
-    """How often the colours have been gone through before a number."""
+    """How many times all colours are used before series ``number``."""
     return (number - 1) // len(COLOURS) % len(DASHES)

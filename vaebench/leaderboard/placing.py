@@ -1,4 +1,4 @@
-"""Where a chart's text goes, so that none stands on another."""
+"""Places for the text of a chart such that labels do not overlap."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,11 +18,11 @@ class Box(NamedTuple):
 
     @property
     def middle(self) -> tuple[float, float]:
-        """Its centre."""
+        """The centre of the rectangle."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def meets(self, other: "Box") -> bool:
-        """Whether the two overlap."""
+        """Whether the two rectangles overlap."""
         return (
             self.left < other.right
             and other.left < self.right
@@ -31,7 +31,7 @@ class Box(NamedTuple):
         )
 
     def within(self, other: "Box") -> bool:
-        """Whether it lies inside the other."""
+        """Whether this rectangle lies inside the other."""
         return (
             other.left <= self.left
             and self.right <= other.right
@@ -50,12 +50,12 @@ class Segment(NamedTuple):
 
     @property
     def bounds(self) -> Box:
-        """The rectangle that it and its width take."""
+        """The smallest rectangle around the line and its width."""
         x0, y0, x1, y1 = self
         return Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1)
 
     def crosses(self, box: Box) -> bool:
-        """Whether it and a rectangle overlap: neither an axis nor the line itself separates them."""
+        """Whether the line and a rectangle overlap: neither an axis nor the line itself separates them."""
         x0, y0, x1, y1 = self
         if not self.bounds.meets(box):
             return False
@@ -74,17 +74,17 @@ def beside(
     taken: Sequence[Box],
     frame: Box,
 ) -> list[Box]:
-    """A rectangle near each point, of given half width and height, off marks, lines and others if it can."""
+    """Place a rectangle of given half width and height near each point, clear of all else if possible."""
     taken = [*taken]
     bounded = [(line.bounds, line) for line in lines]
-    found = []
+    boxes = []
     for (x, y), (wide, high) in zip(points, halves, strict=True):
         reach = Box(x - FAR[-1] - 2 * wide, y - FAR[-1] - high, x + FAR[-1] + 2 * wide, y + FAR[-1] + high)
         near = [line for bounds, line in bounded if bounds.meets(reach)]
         box = _free(x, y, wide, high, near, [other for other in taken if other.meets(reach)], frame)
         taken.append(box)
-        found.append(box)
-    return found
+        boxes.append(box)
+    return boxes
 
 
 def _free(
@@ -96,7 +96,7 @@ def _free(
     taken: Sequence[Box],
     frame: Box,
 ) -> Box:
-    """The nearest rectangle off all that is taken and off the lines, else off what is taken, else there."""
+    """The nearest rectangle clear of ``taken`` and lines; else clear of ``taken``; else at the point."""
     unmarked = None
     for far in FAR:
         for dx, dy in _AROUND:
@@ -110,22 +110,22 @@ def _free(
     return unmarked or Box(x - wide, y - high, x + wide, y + high)
 
 
-def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """The places nearest to those wanted, by least squares, that keep their order and are ``gap`` apart.
+def apart(targets: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """The least-squares nearest places to ``targets`` that keep their order and are ``gap`` apart.
 
-    Isotonic regression by pooling adjacent violators; shifted where they would leave low to high.
+    Isotonic regression by pooling adjacent violators; places outside [low, high] are shifted into it.
     """
-    order = sorted(range(len(wanted)), key=lambda place: (wanted[place], place))
+    order = sorted(range(len(targets)), key=lambda place: (targets[place], place))
     pools: list[tuple[float, int]] = []
     for rank, place in enumerate(order):
-        total, count = wanted[place] - gap * rank, 1
+        total, count = targets[place] - gap * rank, 1
         while pools and pools[-1][0] * count > total * pools[-1][1]:
             before, members = pools.pop()
             total, count = total + before, count + members
         pools.append((total, count))
     means = [total / count for total, count in pools for _ in range(count)]
-    last = high - gap * (len(wanted) - 1)
-    found = [0.0] * len(wanted)
+    last = high - gap * (len(targets) - 1)
+    places = [0.0] * len(targets)
     for rank, (place, mean) in enumerate(zip(order, means, strict=True)):
-        found[place] = max(min(mean, last), low) + gap * rank
-    return found
+        places[place] = max(min(mean, last), low) + gap * rank
+    return places

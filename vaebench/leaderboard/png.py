@@ -1,4 +1,4 @@
-"""PNGs from strangers: whole, of modest size, bare of all but the pixels."""
+"""Checks on PNGs from records: valid, of limited size, and stripped of everything but the pixels."""
 
 import struct
 import zlib
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 LARGEST = 2**22
-"""Bytes of a file."""
+"""The largest file, in bytes."""
 LONGEST, PIXELS = 4096, 2**21
-"""Of a side, and of the whole."""
+"""The most pixels of a side, and of the whole picture."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -20,15 +20,15 @@ class _Chunk(NamedTuple):
     name: bytes
     size: int
     whole: bytes
-    """With its length, name and checksum."""
+    """The bytes of the chunk, including its length, name and checksum."""
 
 
 def pixels_only(data: bytes) -> bytes | None:
-    """``data`` without its ancillary chunks (texts, profiles, animation) but tRNS; None unless it is a PNG.
+    """Remove ancillary chunks (texts, profiles, animation) except tRNS; None if ``data`` is not a valid PNG.
 
-    That is: the signature; every chunk whole, with its checksum, and in its place; none unknown that must be
-    understood; nothing after the end; at most ``LARGEST`` bytes, ``LONGEST`` pixels a side and ``PIXELS`` in
-    all (PNG specification, third edition, sections 5 and 11). The pixels stay compressed, unread.
+    Valid means: the signature; every chunk complete, with its checksum, and in order; no unknown critical
+    chunk; nothing after the end; at most ``LARGEST`` bytes, ``LONGEST`` pixels a side and ``PIXELS`` in
+    all (PNG specification, third edition, sections 5 and 11). The pixels are not decompressed.
     """
     if len(data) > LARGEST or not data.startswith(_SIGNATURE):
         return None
@@ -43,7 +43,7 @@ def pixels_only(data: bytes) -> bytes | None:
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:
-    """The chunks; ValueError for one that is altered, struct.error for one that is torn."""
+    """The chunks; ValueError if a checksum does not match, struct.error if one is incomplete."""
     place = len(_SIGNATURE)
     while place < len(data):
         size, name = struct.unpack_from(">I4s", data, place)
@@ -56,7 +56,7 @@ def _chunks(data: bytes) -> Iterator[_Chunk]:
 
 
 def _is_kept(name: bytes) -> bool:
-    """Whether it holds the picture; ValueError for what a reader must understand and we do not know."""
+    """Whether a chunk is part of the picture; ValueError for an unknown critical chunk."""
     if name not in _KEPT and (not name.isalpha() or name[:1].isupper()):
         raise ValueError("unknown critical chunk")
     return name in _KEPT
@@ -70,7 +70,7 @@ def _check_order(names: list[bytes]) -> None:
 
 
 def _check_header(header: bytes) -> tuple[int, int]:
-    """Depth and colour type."""
+    """Check size and format; return bit depth and colour type."""
     width, height, depth, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", header)
     if not (0 < width <= LONGEST and 0 < height <= LONGEST and width * height <= PIXELS):
         raise ValueError("size")

@@ -1,4 +1,4 @@
-"""Where a row's parts come from, and which of them are not what they were."""
+"""Where the components of a row come from, and which of them have changed since."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,32 +9,32 @@ from vaebench.leaderboard.markdown import MISSING, plain, visible
 from vaebench.records import PartOrigin, Record
 
 HASH = 12
-"""How much of a hash of code a page shows."""
+"""Digits of a code hash that a page shows."""
 OWN = "vaebench"
 
 Current = Mapping[tuple[str, str, str], str]
-"""Slot, name and package of a part that is installed -> the hash of its code now."""
+"""Slot, name and package of an installed component -> the hash of its code now."""
 
 
 def distributions(record: Record) -> str:
-    """The distributions and versions that the parts come from; slots named for those that are not vaebench's.
+    """The distributions that the components come from, with versions, as plain markdown.
 
-    As plain markdown.
+    Distributions other than vaebench name the slots that they fill.
     """
     slots: defaultdict[tuple[bool, str], list[str]] = defaultdict(list)
     for slot, part in record.parts.items():
         slots[part.package != OWN, f"{part.package} {part.package_version}"].append(slot)
-    said = [
+    phrases = [
         plain(name) + (f" ({plain(', '.join(sorted(owned)))})" if foreign else "")
         for (foreign, name), owned in sorted(slots.items())
     ]
-    return "; ".join(said) or MISSING
+    return "; ".join(phrases) or MISSING
 
 
 def code_of(record: Record) -> str:
-    """Each part, its distribution where foreign, and the beginning of its code's hash, as plain markdown.
+    """Each component with the first digits of its code hash, as plain markdown.
 
-    Empty where the hash of none is known.
+    A third-party component is named with its distribution. Empty if no hash is known.
     """
     if not any(part.source_sha256 for part in record.parts.values()):
         return ""
@@ -47,9 +47,9 @@ def code_of(record: Record) -> str:
 
 
 def changed(record: Record, current: Current) -> list[str]:
-    """The parts whose code here is not what ran, as ``slot=name of package``.
+    """The components whose installed code differs from the code that ran, as ``slot=name of package``.
 
-    A part that is not installed here, or whose hash the record lacks, is unknown and not among them.
+    A component that is not installed, or whose hash is not in the record, is not listed.
     """
     return [
         f"{slot}={part.name} of {part.package}"
@@ -60,7 +60,7 @@ def changed(record: Record, current: Current) -> list[str]:
 
 
 def unnamed(record: Record, current: Current) -> list[str]:
-    """The slots of parts that are installed here and whose code the record does not name."""
+    """The slots of installed components for which the record holds no code hash."""
     return [
         slot
         for slot, part in _ordered(record)
@@ -75,17 +75,17 @@ def unregistered(record: Record) -> list[str]:
 
 
 def stale(records: Iterable[Record], current: Current) -> list[str]:
-    """A line for each composition on each page of which a part has ``changed``, with its seeds."""
-    found: defaultdict[tuple[str, str, tuple[str, ...]], set[int]] = defaultdict(set)
+    """A line for each composition on each page with a changed component, naming its seeds."""
+    seeds_of: defaultdict[tuple[str, str, tuple[str, ...]], set[int]] = defaultdict(set)
     for record in records:
         if parts := changed(record, current):
-            found[page_name(record.data), record.composition, tuple(parts)].add(record.seed)
+            seeds_of[page_name(record.data), record.composition, tuple(parts)].add(record.seed)
     return [
         visible(f"{page}: {composition}, seed {', '.join(map(str, sorted(seeds)))}: {', '.join(parts)}")
-        for (page, composition, parts), seeds in sorted(found.items())
+        for (page, composition, parts), seeds in sorted(seeds_of.items())
     ]
 
 
 def _ordered(record: Record) -> list[tuple[str, PartOrigin]]:
-    """The parts, as the composition names their slots: equal records may hold them in any order."""
+    """The components in the order of the composition: equal records may hold them in any order."""
     return sorted(record.parts.items(), key=lambda item: (record.composition.find(f"{item[0]}="), item[0]))

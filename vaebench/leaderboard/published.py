@@ -19,16 +19,16 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class Stated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a figure was taken, as far as its source says."""
+    """How a figure was measured, as far as its source states it."""
 
     binarisation: Literal["static", "dynamic", "unstated"] | None = None
-    """Once for all, or anew each time the image is seen; None for grey or coloured images."""
+    """``static``: once; ``dynamic``: anew whenever an image is seen; None for images that are not binary."""
     bound: Text | None = None
-    """IW-K, ELBO, exact; None where it is not stated."""
+    """IW-K, ELBO, exact; None if not stated."""
     bits: Count | None = None
-    """Per channel."""
+    """Bits per channel."""
     release: Text | None = None
-    """Of data that exist in several, not comparable."""
+    """The release of data that exist in several, which are not comparable."""
     note: Text | None = None
 
 
@@ -37,25 +37,25 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     method: Text
     data: Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
-    """The page that it stands on."""
+    """The page that shows the figure."""
     value: Decimal
-    """With the digits that were published."""
+    """The value, with as many digits as were published."""
     unit: Literal["nats", "bits/dim", "FID"]
     citation: Text
-    """Who states it."""
+    """The text that states the figure."""
     secondary: bool = False
-    """Not read in the paper itself."""
+    """Whether the figure was read in another text than the paper that published it."""
     protocol: Stated = Stated()
     images: Count | None = None
-    """That training saw."""
+    """How many images training saw."""
     reproduces: Text | None = None
-    """The composition, as a page shows it, that is the same network."""
+    """The composition, as a page shows it, of the same network."""
     comparable_with: tuple[Text, ...] = ()
-    """Compositions of the same kind, of other sizes."""
+    """Compositions of networks of the same kind and another size."""
 
     @property
     def doubtful(self) -> bool:
-        """Whether its data exist in several releases and it does not say which."""
+        """Whether the data exist in several releases and the source does not say which."""
         return self.data.startswith(SEVERAL_RELEASES) and self.protocol.release is None
 
 
@@ -68,7 +68,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(path: Path) -> tuple[Figure, ...]:
-    """The figures in a file, none where there is no file; UsageError, in one line, for one that is unfit."""
+    """Read the figures of a file; empty if there is no file.
+
+    :raises UsageError: for an invalid file or figure
+    """
     if not path.exists():
         return ()
     try:
@@ -78,9 +81,11 @@ def read(path: Path) -> tuple[Figure, ...]:
     except msgspec.ValidationError as error:
         raise UsageError(visible(f"{path}: {error}")) from None
     for figure in figures:
-        said = f"{path}: {visible(figure.method)} on {figure.data}"
+        place = f"{path}: {visible(figure.method)} on {figure.data}"
         if not math.isfinite(float(figure.value)):
-            raise UsageError(f"{said}: a finite value is expected")
+            raise UsageError(f"{place}: the value must be finite, not {figure.value}")
         if figure.unit == "FID" and (figure.reproduces or figure.comparable_with):
-            raise UsageError(f"{said}: FID depends on its extractor; only nats and bits/dim are compared")
+            raise UsageError(
+                f"{place}: only nats and bits/dim can be compared, as FID depends on its extractor"
+            )
     return figures

@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed make a row; rows that differ by more than noise make ranks."""
+"""Rows and ranks: seeds of one recipe share a row, rows within noise of each other share a rank."""
 
 import math
 from collections import Counter, defaultdict
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from statistics import median
 
 from vaebench.leaderboard.comparable import Section
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.records import Fid
 
 WITHIN = 2.0
-"""Combined standard errors within which two rows share a rank."""
+"""How many combined standard errors two rows that share a rank may differ by."""
 
 
-def _of_fid(name: str) -> Callable[[Run], float | None]:
+def _of_fid(name: str) -> Callable[[ScoredRun], float | None]:
     return lambda run: getattr(run.scores.fid, name) if isinstance(run.scores.fid, Fid) else None
 
 
-def _error(name: str) -> Callable[[Run], float | None]:
-    """A standard error over test images; one image has none, though the first records say 0."""
+def _error(name: str) -> Callable[[ScoredRun], float | None]:
+    """A standard error over test images; a single image has none, although early records hold 0."""
     return lambda run: None if run.scores.likelihood.images < 2 else getattr(run.scores.likelihood.nll, name)
 
 
-MEASURES: dict[str, Callable[[Run], float | None]] = {
+MEASURES: dict[str, Callable[[ScoredRun], float | None]] = {
     "bits": lambda run: run.scores.likelihood.nll.bits_per_dim,
     "bits_se": _error("bits_per_dim_se"),
     "nats": lambda run: run.scores.likelihood.nll.nats,
@@ -45,42 +45,42 @@ MEASURES: dict[str, Callable[[Run], float | None]] = {
 class Row:
     """Runs of one recipe in one section."""
 
-    runs: tuple[Run, ...]
-    """By seed; several of one seed are reruns."""
+    runs: tuple[ScoredRun, ...]
+    """Sorted by seed; several runs of one seed are reruns."""
     seeds: int
     mean: Mapping[str, float]
-    """Measure -> mean over seeds, reruns of a seed averaged first; NaN where any run lacks it."""
-    spread: Mapping[str, float]
+    """Measure -> mean over seeds, reruns of a seed averaged first; NaN if any run lacks the measure."""
+    sd: Mapping[str, float]
     """Measure -> sample standard deviation over seeds; NaN for one seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A row and its place in its section."""
+    """A row and its rank in its section."""
 
     rank: int
     shared: bool
     row: Row
 
 
-def rows(found: Sequence[Section]) -> list[list[Row]]:
-    """The rows of each section, in no order that means anything."""
-    groups: list[tuple[Run, ...]] = []
+def rows(members: Sequence[Section]) -> list[list[Row]]:
+    """The rows of each section, in no particular order."""
+    groups: list[tuple[ScoredRun, ...]] = []
     owners: list[int] = []
-    for number, section in enumerate(found):
-        by_recipe: defaultdict[bytes, list[Run]] = defaultdict(list)
+    for number, section in enumerate(members):
+        by_recipe: defaultdict[bytes, list[ScoredRun]] = defaultdict(list)
         for run in section.runs:
             by_recipe[run.recipe].append(run)
         for runs in by_recipe.values():
             groups.append(tuple(sorted(runs, key=lambda run: (run.record.seed, run.digest))))
             owners.append(number)
-    result: list[list[Row]] = [[] for _ in found]
+    result: list[list[Row]] = [[] for _ in members]
     for number, row in zip(owners, _aggregate(groups), strict=True):
         result[number].append(row)
     return result
 
 
-def _aggregate(groups: Sequence[tuple[Run, ...]]) -> list[Row]:
+def _aggregate(groups: Sequence[tuple[ScoredRun, ...]]) -> list[Row]:
     import numpy as np
     import pandas as pd
 
@@ -90,42 +90,42 @@ def _aggregate(groups: Sequence[tuple[Run, ...]]) -> list[Row]:
         {name: [measure(run) for _, run in runs] for name, measure in MEASURES.items()}, dtype=float
     ).assign(row=[row for row, _ in runs], seed=[str(run.record.seed) for _, run in runs])
     incomplete = frame[names].isna().groupby(frame["row"]).any()
-    # A record may hold any finite number; sums and squares of the largest are infinite, and shown so.
+    # A record may hold any finite number; sums and squares of the largest are infinite and shown so.
     with np.errstate(over="ignore", invalid="ignore"):
         by_row = frame.groupby(["row", "seed"])[names].mean().groupby("row")
         means = by_row.mean().mask(incomplete).to_numpy().tolist()
-        spreads = by_row.std().mask(incomplete).to_numpy().tolist()
+        deviations = by_row.std().mask(incomplete).to_numpy().tolist()
     return [
-        Row(members, seeds, dict(zip(names, mean, strict=True)), dict(zip(names, spread, strict=True)))
-        for members, seeds, mean, spread in zip(groups, by_row.size().tolist(), means, spreads, strict=True)
+        Row(members, seeds, dict(zip(names, mean, strict=True)), dict(zip(names, sd, strict=True)))
+        for members, seeds, mean, sd in zip(groups, by_row.size().tolist(), means, deviations, strict=True)
     ]
 
 
-def noise(row: Row, typical_spread: float) -> float:
-    """The standard error of a row's bits/dim, √(se² + sd²/n), images and n seeds together.
+def noise(row: Row, typical_sd: float) -> float:
+    """The standard error of a row's bits/dim over test images and n seeds: √(se² + sd²/n).
 
-    The images' part is not divided by n: every seed is scored on the same images. One seed has no spread of
-    its own and takes ``typical_spread``. An error over images that is unknown, as that of one image, could
-    have any size: ∞.
+    se², over images, is not divided by n, since every seed is scored on the same images. A row of one seed
+    has no standard deviation of its own and takes ``typical_sd``. If the error over images is unknown, as
+    with a single image, the result is ∞.
     """
     if math.isnan(row.mean["bits_se"]):
         return math.inf
-    spread = row.spread["bits"] if row.seeds > 1 else typical_spread
-    return math.hypot(row.mean["bits_se"], spread / math.sqrt(row.seeds))
+    sd = row.sd["bits"] if row.seeds > 1 else typical_sd
+    return math.hypot(row.mean["bits_se"], sd / math.sqrt(row.seeds))
 
 
-def typical_spread(section: Sequence[Row]) -> float:
-    """The median over rows of several seeds of their standard deviation in bits/dim; 0 where none has."""
-    return median([row.spread["bits"] for row in section if row.seeds > 1] or [0.0])
+def typical_sd(section: Sequence[Row]) -> float:
+    """The median standard deviation in bits/dim over rows with several seeds; 0 if there are none."""
+    return median([row.sd["bits"] for row in section if row.seeds > 1] or [0.0])
 
 
 def ranked(section: Sequence[Row]) -> list[Ranked]:
-    """The rows of a section, best first; a row shares the rank of its group's best where noise could.
+    """Rank the rows of a section, best first; rows within noise of the best of a rank share it.
 
-    Rows a and b share where ``b - a <= WITHIN · √(noise(a)² + noise(b)²)``, a being the best of the rank.
+    Row b shares the rank whose best row is a if ``b - a <= WITHIN · √(noise(a)² + noise(b)²)`` in bits/dim.
     """
     ordered = sorted(section, key=lambda row: (row.mean["bits"], row.runs[0].recipe))
-    typical = typical_spread(section)
+    typical = typical_sd(section)
     ranks: list[int] = []
     best = 0
     for place, row in enumerate(ordered):

@@ -1,4 +1,4 @@
-"""Axes: numbers to places along them, and the round numbers that are marked."""
+"""Scales of axes: where a number lies, and which round numbers are ticks."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 HUGE, TINY = 1e290, 1e-290
-"""Larger magnitudes are drawn at ``HUGE``, smaller as 0: no step between ticks over- or underflows."""
+"""Larger magnitudes are drawn at ``HUGE``, smaller ones at 0, so that no tick step over- or underflows."""
 STEPS = 8
-"""Most steps between the ticks of a linear axis."""
+"""The most steps between ticks of a linear axis."""
 MARKS = 8
-"""Most ticks of a logarithmic axis."""
+"""The most ticks of a logarithmic axis."""
 FLAT = 1e-5
-"""Spans below this share of the largest magnitude are drawn as one place."""
+"""A span below this share of the largest magnitude is drawn as a single place."""
 _LADDERS: tuple[tuple[tuple[int, ...], int], ...] = (
     ((1, 2, 3, 4, 5, 6, 7, 8, 9), 1),
     ((1, 2, 5), 1),
@@ -22,19 +22,19 @@ _LADDERS: tuple[tuple[tuple[int, ...], int], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From the first tick to the last."""
+    """A linear or logarithmic scale from its first tick to its last."""
 
     ticks: tuple[tuple[float, str], ...]
-    """Ascending, each with its label; never fewer than two."""
+    """At least two values in ascending order, each with its label."""
     log: bool
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The first tick and the last."""
+        """The values of the first and the last tick."""
         return self.ticks[0][0], self.ticks[-1][0]
 
     def at(self, value: float) -> float:
-        """Where a number lies, 0 at the first tick and 1 at the last; of two the larger is never before."""
+        """Map a number to [0, 1], monotonically: 0 at the first tick, 1 at the last."""
         first, last = self.ends
         if self.log:
             first, last, value = math.log10(first), math.log10(last), math.log10(value)
@@ -42,7 +42,7 @@ class Scale:
 
 
 def linear(values: Iterable[float], steps: int = STEPS) -> Scale:
-    """The scale over finite ``values``: at most ``steps``, at least 5, of 1, 2 or 5 times a power of ten."""
+    """A linear scale over finite ``values`` with at most ``steps`` steps of 1, 2 or 5 times a power of 10."""
     tamed = [_tame(value) for value in values]
     return _linear(min(tamed), max(tamed), steps)
 
@@ -60,13 +60,16 @@ def _linear(low: float, high: float, steps: int) -> Scale:
             first, last = math.floor(low / step), math.ceil(high / step)
             if last - first <= steps:
                 marked = [factor * number for number in range(first, last + 1)]
-                numbers = [float(f"{each}e{power}") for each in marked]
+                numbers = [float(f"{number}e{power}") for number in marked]
                 return Scale(tuple(zip(numbers, _labels(numbers, power), strict=True)), log=False)
-    raise AssertionError("a step of the span's own power of ten was not enough")
+    raise AssertionError("no step size fits the range")
 
 
 def logarithmic(values: Iterable[float]) -> Scale:
-    """The scale over finite positive ``values`` with ticks at whole, 1-2-5 or powers of ten, as many fit."""
+    """A logarithmic scale over finite positive ``values`` with at most ``MARKS`` ticks.
+
+    Ticks are 1 to 9 times powers of ten, or 1, 2 and 5 times, or powers alone: the densest that fits.
+    """
     tamed = [max(_tame(value), TINY) for value in values]
     return _logarithmic(min(tamed), max(tamed))
 
@@ -86,7 +89,7 @@ def _logarithmic(low: float, high: float) -> Scale:
 
 
 def short(value: float) -> str:
-    """A number in few characters: 2, 0.05, 10,000, 1.5M, 2e+15."""
+    """Write a number in few characters: 2, 0.05, 10,000, 1.5M, 2e+15."""
     size = abs(value)
     for unit, name in ((1e9, "B"), (1e6, "M")):
         if unit <= size < 1e12:

@@ -1,8 +1,8 @@
-"""A chart as SVG, written by hand: a board must be the same bytes on any machine, whatever the version of a
-plotting library, and thousands of sections must cost next to nothing.
+"""Charts as SVG, without a plotting library.
 
-It is one still picture: no script, no link, no font but the viewer's own sans-serif. It brings its
-background, light or dark as the viewer prefers, so that it can be read on both.
+A board must have the same bytes on any machine, whatever version of a library is installed, and thousands of
+sections must be cheap. A chart has no script, no link, and only the viewer's sans-serif font. It has a
+background of its own, light or dark as the viewer prefers, so that it is readable on both.
 """
 
 import math
@@ -20,25 +20,25 @@ from vaebench.leaderboard.scales import Scale
 WIDTH, LEAST_HEIGHT = 900, 380
 LEFT, TOP, BOTTOM = 66, 36, 46
 PLOT = 470
-"""Width of the plot; right of it stands what its marks mean."""
+"""Width of the plot; the legend is to its right."""
 INSET = 14
-"""From the plot's sides to the first and last tick, so that marks there are whole."""
+"""Distance from the plot's sides to the first and last tick, so that marks there are not cut."""
 NAMES = 54
-"""From the plot to the series' names, their numbers left of it."""
+"""Distance from the plot to the names of the series, which follow their numbers."""
 LINE = 15
-"""From one line of text to the next."""
+"""Distance between lines of text."""
 LABEL = 46
-"""Narrow characters of a label."""
+"""The most characters of a label; a wide character counts as two."""
 MARK = 5.0
-"""Half the side of what a mark covers."""
+"""Half the side of the square that a mark covers."""
 LEADER = 18.0
-"""Distance from which a number is joined to its point."""
+"""A number farther than this from its point is joined to it by a line."""
 DODGE = 30.0
-"""Width over which the marks of many series at one place are set side by side."""
+"""The width that the marks of all series at one place share."""
 
 
 class Point(NamedTuple):
-    """Where a mark stands, and half the length of its error bar, 0 for none."""
+    """The place of a mark, and half the length of its error bar, 0 for none."""
 
     x: float
     y: float
@@ -46,7 +46,7 @@ class Point(NamedTuple):
 
 
 class Series(NamedTuple):
-    """What belongs together, known by its number."""
+    """Points with a common number, label and colour."""
 
     number: int
     label: str
@@ -54,14 +54,14 @@ class Series(NamedTuple):
 
 
 class Guide(NamedTuple):
-    """A grey line behind the marks, and what stands at its end."""
+    """A grey line behind the marks, and the label at its end."""
 
     points: Sequence[tuple[float, float]]
     label: str = ""
 
 
 class Axis(NamedTuple):
-    """A scale and what it measures."""
+    """A scale and its title."""
 
     title: str
     scale: Scale
@@ -69,7 +69,7 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What is drawn; all coordinates and errors finite, on a logarithmic axis positive."""
+    """The content of a chart; all numbers are finite, and positive on a logarithmic axis."""
 
     title: str
     x: Axis
@@ -77,19 +77,19 @@ class Plot:
     series: Sequence[Series]
     guides: Sequence[Guide] = ()
     lines: bool = False
-    """Whether the points of a series are joined and named at the line's end, or numbered each."""
+    """Whether points are joined and named at the line's end; else each point is numbered."""
     dodge: bool = False
-    """Whether the series are set side by side where they share a place on the x axis."""
+    """Whether series that share a place on the x axis are drawn side by side."""
 
 
 def draw(plot: Plot) -> bytes:
-    """The picture of a plot; the same bytes for the same plot."""
+    """Draw a plot as SVG; equal plots give equal bytes."""
     height = max(LEAST_HEIGHT, TOP + BOTTOM + LINE * len(plot.series))
     return _Canvas(plot, height).drawn().encode()
 
 
 class _Canvas:
-    """The places of a plot's numbers in its picture, and what is drawn there."""
+    """Maps a plot to coordinates of the picture and draws its elements."""
 
     def __init__(self, plot: Plot, height: int) -> None:
         self.plot = plot
@@ -118,7 +118,7 @@ class _Canvas:
             f'<text class="title" x="{LEFT}" y="21">{title}</text>',
             *self.axes(),
             *(self.guide(guide) for guide in self.plot.guides),
-            *(self.one(place, series) for place, series in enumerate(self.plot.series)),
+            *(self.series(place, series) for place, series in enumerate(self.plot.series)),
             *(self.ends() if self.plot.lines else [*self.numbers(), *self.legend()]),
             "</svg>",
         ]
@@ -158,7 +158,7 @@ class _Canvas:
         return drawn
 
     def label_at(self, guide: Guide) -> tuple[float, float]:
-        """Beside the line's end, or its beginning where a mark is on the end."""
+        """The place of the label: at the line's end, or at its start if a mark covers the end."""
         spots = [(self.x(x) + 4, self.y(y) - 3) for x, y in (guide.points[-1], guide.points[0])]
         free = (
             spot for spot in spots if not any(_text_box(*spot, guide.label).meets(box) for box in self.marks)
@@ -168,7 +168,7 @@ class _Canvas:
     def shift(self, place: int) -> float:
         return self.step * (place - (len(self.plot.series) - 1) / 2)
 
-    def one(self, place: int, series: Series) -> str:
+    def series(self, place: int, series: Series) -> str:
         """Error bars, line and marks of a series."""
         shift = self.shift(place)
         at = [(self.x(point.x, shift), self.y(point.y), point) for point in series.points]
@@ -188,13 +188,13 @@ class _Canvas:
         return "".join(parts) + "</g>"
 
     def ends(self) -> list[str]:
-        """The series' names right of the plot, each as near to its line's end as the others allow."""
+        """The names of the series, right of the plot, as near to the ends of their lines as they fit."""
         edge = LEFT + PLOT
         lasts = [series.points[-1] for series in self.plot.series]
-        wanted = [self.y(point.y) for point in lasts]
+        targets = [self.y(point.y) for point in lasts]
         parts = []
-        for place, at in enumerate(apart(wanted, LINE, TOP, self.floor)):
-            series, was = self.plot.series[place], wanted[place]
+        for place, at in enumerate(apart(targets, LINE, TOP, self.floor)):
+            series, was = self.plot.series[place], targets[place]
             x = self.x(lasts[place].x, self.shift(place))
             parts.append(
                 f'<g class="{colour(series.number)}" stroke="currentColor" fill="none">'
@@ -207,7 +207,7 @@ class _Canvas:
         return parts
 
     def legend(self) -> list[str]:
-        """The series' marks, numbers and names right of the plot."""
+        """The marks, numbers and names of the series, right of the plot."""
         parts = []
         for place, series in enumerate(self.plot.series):
             y = TOP + LINE * (place + 0.5)
@@ -217,7 +217,7 @@ class _Canvas:
         return parts
 
     def numbers(self) -> list[str]:
-        """The series' numbers at their points, where no mark, bar, guide or other number is."""
+        """The numbers of the series near their points, clear of marks, bars, guides and each other."""
         numbered = [(series.number, point) for series in self.plot.series for point in series.points]
         at = [(self.x(point.x), self.y(point.y)) for _, point in numbered]
         bars = [
@@ -246,7 +246,7 @@ class _Canvas:
 
 
 def _text_box(x: float, y: float, text: str) -> Box:
-    """What a short text takes that begins at x on the line y."""
+    """The rectangle around a short text that starts at (x, y)."""
     return Box(x, y - 9, x + 7 * len(text), y + 2)
 
 
@@ -259,16 +259,16 @@ def _named(series: Series, x: float, y: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """``text`` in one line as the text of an element."""
+    """``text`` in one line, escaped for an XML element."""
     return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _cut(text: str) -> str:
-    """``text`` in one line of at most ``LABEL`` narrow characters."""
-    room = LABEL
+    """``text`` in one line, cut to the width of ``LABEL`` narrow characters."""
+    left = LABEL
     shown = visible(text)
     for place, char in enumerate(shown):
-        room -= 2 if east_asian_width(char) in "WF" else 1
-        if room < 0:
+        left -= 2 if east_asian_width(char) in "WF" else 1
+        if left < 0:
             return shown[: place - 1] + "…"
     return shown

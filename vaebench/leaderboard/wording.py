@@ -1,4 +1,4 @@
-"""What a page says around its tables."""
+"""The explanations on a page, and the phrases that describe a protocol."""
 
 import json
 from collections import defaultdict
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from vaebench.leaderboard.comparable import Protocol
-from vaebench.leaderboard.identity import Run
+from vaebench.leaderboard.identity import ScoredRun
 from vaebench.leaderboard.markdown import plain
 from vaebench.leaderboard.provenance import HASH
 from vaebench.leaderboard.ranking import WITHIN, Ranked
@@ -16,30 +16,32 @@ MARK = "<!-- written by `vaebench leaderboard` from records/: edits are lost -->
 
 READING = f"""## How to read this
 
-- Only like is ranked with like: the runs of a section share data, split, budget and scoring protocol. A
-  two-part or exact bound has no K, and a run may lack FID: it stands with the most runs alike in all else.
-  The budget is what training was allowed to see: patience may have stopped a run before.
-- Bits/dim is an upper bound on the negative log-likelihood of the discrete test images, every one counted;
-  lower is better. IW-K is the importance-weighted bound of K samples; "prior estimated" marks a prior whose
-  density is itself an estimate. The gap is −ELBO minus that bound; −ELBO = rate + distortion.
-- Runs that differ only in their seed are one row: the mean over n seeds ± their sample standard deviation
-  (sd). Reruns of a seed are averaged first and count as one. A single seed has ± the standard error over
-  test images (se) instead.
-- Rows share a rank (=) whose bits/dim lie within {WITHIN:g} combined standard errors of the rank's best,
-  {WITHIN:g}·√(s₁² + s₂²). s² = se² + sd²/n: se, over images, is not divided by the n seeds, which are scored
-  on the same images. A single seed takes the median sd of the section's rows of several seeds; where there
-  are none, the noise between seeds is unknown and not in the test. All rows see the same images, but the
-  test takes their errors for independent: it shares ranks too often rather than too rarely.
-- — is a score that was not measured, for the reason given: of several seeds, by any one of them.
-- Pictures are of a row's first seed that has any; a part's twelve digits are the beginning of the SHA-256 of
-  its code, "(unknown)" where it could not be read or was not the same all through. "stale" marks a row whose
-  parts' code, where the page was written, is not the code that ran.
-- FID at N is biased upwards, the more the smaller N; FID → ∞ extrapolates it to N = ∞. Neither is ranked.
+- The runs of a section share data, split, budget and scoring protocol; only they are ranked against each
+  other. A run with a two-part or exact bound (which has no K) or without FID joins the section with the most
+  runs that agree with it in everything else. The budget is the number of images that training was allowed to
+  see; early stopping may have ended a run before.
+- Bits/dim is an upper bound on the negative log-likelihood of the discrete test images, averaged over all of
+  them; lower is better. IW-K is the importance-weighted bound with K samples; "prior estimated" marks a prior
+  whose density is itself an estimate. The gap is −ELBO minus that bound; −ELBO = rate + distortion.
+- Runs that differ only in their seed share a row, which shows the mean over n seeds ± their sample standard
+  deviation (sd). Reruns of a seed are averaged first and count as one. A row of a single seed shows ± the
+  standard error over test images (se) instead.
+- Rows share a rank (=) if their bits/dim lie within {WITHIN:g} combined standard errors of the rank's best
+  row, {WITHIN:g}·√(s₁² + s₂²), with s² = se² + sd²/n. The se over images is not divided by the number of
+  seeds n, as all seeds are scored on the same images. A row of a single seed takes the median sd of the
+  section's rows with several seeds; if there are none, the noise between seeds is unknown and not included.
+  All rows see the same images, but the test treats their errors as independent: it shares ranks too often
+  rather than too rarely.
+- — marks a score that is missing for at least one seed; a footnote gives the reason.
+- Pictures show the first seed of a row that has any. The twelve digits after a component are the beginning of
+  the SHA-256 of its code, "(unknown)" if the code could not be read or changed during the run. "stale" marks
+  a row with a component whose code differed from the code that ran when the page was written.
+- FID at N is biased upwards, more so for smaller N; FID → ∞ extrapolates it to N = ∞. Neither is ranked.
 """
 
 
 def facts(protocol: Protocol) -> tuple[str, ...]:
-    """A protocol as phrases, each at its own place."""
+    """Describe a protocol in phrases, always in the same order."""
     data, fid = protocol.data, protocol.fid
     return (
         f"data {plain(data.spec)}",
@@ -48,7 +50,7 @@ def facts(protocol: Protocol) -> tuple[str, ...]:
         "not binarised" if data.binarisation is None else f"binarised: {plain(data.binarisation)}",
         f"{data.train:,} training, {data.validation:,} validation, {data.test:,} test images",
         f"budget {protocol.images:,} images"
-        + (f", after those of weights {protocol.start[:16]}" if protocol.start else ""),
+        + (f", starting from weights {protocol.start[:16]}" if protocol.start else ""),
         "no K" if protocol.samples is None else f"K = {protocol.samples:,}",
         "no FID"
         if fid is None
@@ -59,8 +61,8 @@ def facts(protocol: Protocol) -> tuple[str, ...]:
 
 
 def told_apart(section: Sequence[Ranked]) -> dict[bytes, str]:
-    """Recipe -> the settings, parameters and versions that tell it from those of the same composition."""
-    namesakes: defaultdict[str, list[Run]] = defaultdict(list)
+    """Recipe -> the settings, parameters and versions that distinguish it from others of its composition."""
+    namesakes: defaultdict[str, list[ScoredRun]] = defaultdict(list)
     for entry in section:
         namesakes[entry.row.runs[0].record.composition].append(entry.row.runs[0])
     return {
@@ -71,7 +73,7 @@ def told_apart(section: Sequence[Ranked]) -> dict[bytes, str]:
     }
 
 
-def _differences(runs: Sequence[Run]) -> list[str]:
+def _differences(runs: Sequence[ScoredRun]) -> list[str]:
     flat = [_flat(run) for run in runs]
     names = sorted({name for settings in flat for name in settings})
     differing = [name for name in names if len({settings.get(name) for settings in flat}) > 1]
@@ -81,7 +83,7 @@ def _differences(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _flat(run: Run) -> dict[str, str]:
+def _flat(run: ScoredRun) -> dict[str, str]:
     record = run.record
     settings = {
         name: json.dumps(value, sort_keys=True, allow_nan=False)

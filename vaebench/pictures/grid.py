@@ -1,4 +1,4 @@
-"""Grids of images that people look at."""
+"""Grids of images as PNGs."""
 
 import io
 import math
@@ -13,14 +13,14 @@ from torch import Tensor
 from vaebench.pictures.style import figure_png, own_style
 
 SMALLEST = 48
-"""Pixels to which the longer side of a small image is enlarged, at least."""
+"""Small images are enlarged until their longer side has at least this many pixels."""
 DPI = 100
 CHARACTER, LINE = 0.075, 0.16
-"""Inches: the width of a label's character, rather too wide, and the height of a line of a title."""
+"""In inches: the width of a label's character, rounded up, and the height of a line of the title."""
 
 
 def _grid(images: Tensor, levels: int, columns: int) -> np.ndarray:
-    """Pixels (height, width, 3), uint8, of images (N, C, H, W) in 0 .. levels-1, row by row, on white."""
+    """Arrange images (N, C, H, W) in 0 .. levels-1 row by row, as uint8 pixels (height, width, 3)."""
     shown = (images.double() / (levels - 1)).clamp(0, 1)
     shown = (shown if shown.shape[1] == 3 else shown.mean(1, keepdim=True)).expand(-1, 3, -1, -1)
     enlarge = max(1, math.ceil(SMALLEST / max(shown.shape[2:])))
@@ -61,8 +61,8 @@ def labelled_png(
         (axes.xaxis, across, pixels.shape[1]),
         (axes.yaxis, down, pixels.shape[0]),
     ):
-        each = length / len(labels)
-        axis.set_ticks([each * (i + 0.5) - 0.5 for i in range(len(labels))], labels, fontsize=8)
+        step = length / len(labels)
+        axis.set_ticks([step * (i + 0.5) - 0.5 for i in range(len(labels))], labels, fontsize=8)
     axes.tick_params(length=0, labeltop=True, labelbottom=False, pad=2)
     axes.spines[:].set_visible(False)
     figure.text(0.1 / whole[0], 1 - 0.08 / whole[1], "\n".join(lines), fontsize=9, va="top")
@@ -75,9 +75,9 @@ def samples_png(images: Tensor, levels: int) -> bytes:
 
 
 def reconstructions_png(images: Tensor, means: Tensor, levels: int) -> bytes:
-    """A PNG of images (N, C, H, W) and, under each row of them, what the model makes of their latents."""
+    """A PNG of images (N, C, H, W) with their reconstructions below each row."""
     columns = min(12, len(images))
     white = images.new_full((-len(images) % columns, *images.shape[1:]), levels - 1).double()
-    above, below = (torch.cat([each.double(), white]).split(columns) for each in (images, means))
+    above, below = (torch.cat([part.double(), white]).split(columns) for part in (images, means))
     rows = [row for pair in zip(above, below, strict=True) for row in pair]
     return grid_png(torch.cat(rows), levels, columns)

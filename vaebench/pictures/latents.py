@@ -1,4 +1,4 @@
-"""The latents of test images, for pictures: the groups by name, where images lie, what the prior spans."""
+"""Latents for pictures: groups by name, posterior means of images, mean and scale of the prior."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,18 @@ from torch import Tensor
 from vaebench.contracts import Given, Group, Source, Term
 from vaebench.distributions import DiagonalNormal, Distribution
 from vaebench.errors import UsageError
+from vaebench.evaluation.draws import Draws
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, Noise
 from vaebench.text import nearest, one_line
 
 PRIOR_DRAWS = 1000
-"""Draws from which a prior's spread is taken where it is no normal."""
+"""How many draws estimate the moments of a prior that is not normal."""
 
 
 @dataclass(frozen=True)
 class Centre(Source):
-    """The latents given, by group; where None, the posterior's mean, or a draw where it has no mean."""
+    """A source of given latents, by group; for None, the posterior's mean, or a draw if it has no mean."""
 
     latents: Sequence[Tensor | None]
 
@@ -33,7 +34,10 @@ class Centre(Source):
 
 
 def numbered(groups: Sequence[Group], name: str | None) -> int:
-    """The number of the group of this name, the root's for None; UsageError where there is none."""
+    """The number of the group called ``name``; the root for None.
+
+    :raises UsageError: for an unknown name, or a model without latents
+    """
     if not groups:
         raise UsageError("this model has no latents to make a picture of")
     names = [group.name for group in groups]
@@ -47,43 +51,41 @@ def numbered(groups: Sequence[Group], name: str | None) -> int:
 
 
 def unmoved(model: Vae) -> list[Tensor | None]:
-    """One None per group: everything is to be inferred."""
+    """One None per group, so that all latents are inferred."""
     return [None for _ in model.latent.groups]
 
 
 @torch.inference_mode()
-def inferred(model: Vae, images: Tensor, seed: int, rows: int) -> Iterator[list[Term]]:
-    """The terms of integer images (N, C, H, W), ``rows`` at a time, z being what ``Centre`` picks."""
+def inferred(model: Vae, images: Tensor, draws: Draws) -> Iterator[list[Term]]:
+    """Infer the terms of integer images (N, C, H, W), ``draws.rows`` at a time; ``Centre`` picks z."""
     device = next(model.parameters()).device
-    for numbers in torch.arange(len(images)).split(rows):
-        noise = ImageNoise(seed, numbers.to(device))
+    for numbers in torch.arange(len(images)).split(draws.rows):
+        noise = ImageNoise(draws.seed, numbers.to(device))
         features = model.encoder(model.normalise(images[numbers].to(device)))
         yield model.latent.walk(features, Centre(unmoved(model)), model.prior, noise, len(numbers)).terms
 
 
-def centres(model: Vae, images: Tensor, group: int, seed: int, rows: int) -> Tensor:
-    """(N, *group.shape) on the CPU: each image's posterior mean (a draw where it has none), or its codes."""
-    return torch.cat([terms[group].z.cpu() for terms in inferred(model, images, seed, rows)])
+def centres(model: Vae, images: Tensor, group: int, draws: Draws) -> Tensor:
+    """Posterior means of a group (draws if it has none) or its codes, (N, *group.shape), on the CPU."""
+    return torch.cat([terms[group].z.cpu() for terms in inferred(model, images, draws)])
 
 
 @torch.inference_mode()
-def prior_units(
-    model: Vae, above: Sequence[Tensor], group: int, seed: int, rows: int
-) -> tuple[Tensor, Tensor]:
+def prior_units(model: Vae, above: Sequence[Tensor], group: int, draws: Draws) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of p(z_group | groups above), each of the group's shape.
 
-    Those of a normal are its own; of any other prior, those of ``PRIOR_DRAWS`` draws.
+    Exact for a diagonal normal; for any other prior, estimated from ``PRIOR_DRAWS`` draws.
 
-    :param above: (1, *shape) latents of the groups above
+    :param above: latents of the groups above, each (1, *shape)
     """
     device = next(model.parameters()).device
-    draws = []
-    for numbers in torch.arange(PRIOR_DRAWS).split(rows):
-        count, noise = len(numbers), ImageNoise(seed, numbers.to(device))
+    drawn = []
+    for numbers in torch.arange(PRIOR_DRAWS).split(draws.rows):
+        count, noise = len(numbers), ImageNoise(draws.seed, numbers.to(device))
         given = Given([z.expand(count, *z.shape[1:]) for z in above])
         term = model.latent.walk(None, given, model.prior, noise, count).terms[group]
         if isinstance(term.p, DiagonalNormal):
             return term.p.location[0], term.p.log_std[0].exp()
-        draws.append(term.z)
-    z = torch.cat(draws)
+        drawn.append(term.z)
+    z = torch.cat(drawn)
     return z.mean(0), z.std(0)

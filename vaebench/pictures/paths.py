@@ -1,4 +1,4 @@
-"""Paths through latent space, decoded: from one test image to another, and along one dimension."""
+"""Decoded paths through latent space: from one test image to another, and along single dimensions."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,20 +7,21 @@ from torch import Tensor
 
 from vaebench.contracts import Dataset, Given
 from vaebench.errors import UsageError
-from vaebench.evaluation.subset import spread
+from vaebench.evaluation.draws import Draws
+from vaebench.evaluation.subset import evenly_spaced
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, Noise
 from vaebench.pictures.grid import labelled_png
 from vaebench.pictures.latents import Centre, centres, prior_units, unmoved
 
 REACH = 3.0
-"""How far a traversal goes to either side, in standard deviations of the prior."""
+"""The range of a traversal to either side, in standard deviations of the prior."""
 VARIANCE_OVER = 2000
-"""Test images, at most, over which a dimension's variance is taken."""
+"""The most test images over which the variance of a dimension is computed."""
 
 
 def _between(ends: Tensor, share: Tensor) -> Tensor:
-    """(S, ...) from ends[0] to ends[1] (exactly, at shares 0 and 1), for shares (S,)."""
+    """Interpolate from ends[0] to ends[1], (S, ...), at shares (S,); exact at 0 and 1."""
     return torch.lerp(ends[0], ends[1], share.to(ends).view(-1, *[1] * (ends.dim() - 1)))
 
 
@@ -33,13 +34,13 @@ def _decoded(
     count: int,
 ) -> Tensor:
     source = Given(latents) if features is None else Centre(latents)
-    found = model.latent.walk(features, source, model.prior, noise, count).features
+    decoder_features = model.latent.walk(features, source, model.prior, noise, count).features
     for group in zero:
         try:
-            found = model.latent.without(found, group)
+            decoder_features = model.latent.without(decoder_features, group)
         except NotImplementedError as error:
-            raise UsageError(f"no group can be zeroed here: {error}") from None
-    return model.decoder.mean(found, model.output, noise).cpu()
+            raise UsageError(f"this model cannot leave out a group: {error}") from None
+    return model.decoder.mean(decoder_features, model.output, noise).cpu()
 
 
 @torch.inference_mode()
@@ -47,28 +48,27 @@ def morph(
     model: Vae,
     ends: Tensor,
     steps: int,
+    draws: Draws,
     *,
     moving: Collection[int],
     zero: Collection[int] = (),
-    seed: int = 0,
     number: int = 0,
-    rows: int = 2000,
 ) -> Tensor:
-    """Images (steps, C, H, W), real-valued, on the way from the latents of one image to those of another.
+    """Interpolate between the latents of two images; return real-valued images (steps, C, H, W).
 
-    Reals are interpolated from posterior mean to posterior mean, linearly. Codes are interpolated before
-    quantisation: the encoder's maps are, and the latent layer quantises what it makes of them. Groups that do
-    not move keep the latents of the first image. All steps share their noise.
+    Real-valued latents are interpolated linearly between posterior means. Codes are interpolated before
+    quantisation: the feature maps of the encoder are interpolated, and the latent layer quantises the result.
+    Groups that do not move keep the latents of the first image. All steps share their noise.
 
     :param ends: two integer images, (2, C, H, W)
     :param moving: numbers of the groups that move
     :param zero: numbers of the groups whose direct contribution to the decoder is set to zero
-    :param number: of the noise: pictures of different numbers draw different noise
+    :param number: number of the path, which selects its noise
     """
     device = next(model.parameters()).device
     groups = model.latent.groups
     features = model.encoder(model.normalise(ends.to(device)))
-    both = ImageNoise(seed, torch.full((2,), number, device=device))
+    both = ImageNoise(draws.seed, torch.full((2,), number, device=device))
     walk = model.latent.walk(features, Centre(unmoved(model)), model.prior, both, 2)
     quantised = any(groups[g].codes is not None for g in moving)
 
@@ -77,13 +77,13 @@ def morph(
             return z[:1].expand(len(share), *z.shape[1:])
         return None if groups[index].codes is not None else _between(z, share)
 
-    found = []
-    for share in torch.linspace(0, 1, steps, dtype=torch.float64).split(rows):
+    images = []
+    for share in torch.linspace(0, 1, steps, dtype=torch.float64).split(draws.rows):
         latents = [along(index, term.z, share) for index, term in enumerate(walk.terms)]
-        maps = tuple(_between(each, share) for each in features) if quantised else None
-        noise = ImageNoise(seed, torch.full((len(share),), number, device=device))
-        found.append(_decoded(model, maps, latents, zero, noise, len(share)))
-    return torch.cat(found)
+        maps = tuple(_between(feature, share) for feature in features) if quantised else None
+        noise = ImageNoise(draws.seed, torch.full((len(share),), number, device=device))
+        images.append(_decoded(model, maps, latents, zero, noise, len(share)))
+    return torch.cat(images)
 
 
 @torch.inference_mode()
@@ -93,34 +93,34 @@ def traverse(
     group: int,
     dimensions: Sequence[int],
     values: Tensor,
-    *,
-    seed: int = 0,
-    rows: int = 2000,
+    draws: Draws,
 ) -> Tensor:
-    """Images (D, S, C, H, W), real-valued: an image's posterior means, but one dimension set to values.
+    """Decode an image's posterior means with one dimension at a time set to each of ``values``.
+
+    Returns real-valued images (D, S, C, H, W).
 
     :param image: an integer image, (1, C, H, W)
-    :param dimensions: D places in the flattened group of reals
+    :param dimensions: D indices into the flattened, real-valued group
     :param values: (S,) in standard deviations of the prior from its mean, given the groups above
     """
     device = next(model.parameters()).device
-    noise = ImageNoise(seed, torch.zeros(1, dtype=torch.int64, device=device))
+    noise = ImageNoise(draws.seed, torch.zeros(1, dtype=torch.int64, device=device))
     features = model.encoder(model.normalise(image.to(device)))
     walk = model.latent.walk(features, Centre(unmoved(model)), model.prior, noise, 1)
     latents = [term.z for term in walk.terms]
-    mean, std = (each.flatten() for each in prior_units(model, latents[:group], group, seed, rows))
+    mean, std = (moment.flatten() for moment in prior_units(model, latents[:group], group, draws))
     places = torch.tensor(dimensions, device=device).repeat_interleave(len(values))
     moved = mean[places] + std[places] * values.to(mean).repeat(len(dimensions))
-    found = []
-    for place, value in zip(places.split(rows), moved.split(rows), strict=True):
+    decoded = []
+    for place, value in zip(places.split(draws.rows), moved.split(draws.rows), strict=True):
         count = len(place)
         held = [z.expand(count, *z.shape[1:]) for z in latents]
         flat = held[group].flatten(1).clone()
         flat[torch.arange(count, device=device), place] = value.to(flat)
         held[group] = flat.view_as(held[group])
-        same = ImageNoise(seed, torch.zeros(count, dtype=torch.int64, device=device))
-        found.append(_decoded(model, None, held, (), same, count))
-    return torch.cat(found).unflatten(0, (len(dimensions), len(values)))
+        same = ImageNoise(draws.seed, torch.zeros(count, dtype=torch.int64, device=device))
+        decoded.append(_decoded(model, None, held, (), same, count))
+    return torch.cat(decoded).unflatten(0, (len(dimensions), len(values)))
 
 
 def morph_png(
@@ -130,31 +130,31 @@ def morph_png(
     steps: int,
     moving: Collection[int],
     zero: Collection[int],
-    seed: int,
-    rows: int,
+    draws: Draws,
 ) -> bytes:
-    """A row for each random pair of test images: image A, the steps from it to image B, image B."""
+    """A PNG with a row per random pair of test images: image A, the path from A to B, image B.
+
+    :raises UsageError: for fewer than two test images
+    """
     images = data.test.images
     if len(images) < 2:
-        raise UsageError("a path needs two test images; there is one")
-    chance = torch.Generator().manual_seed(seed)
+        raise UsageError(f"a path needs at least two test images; there are {len(images)}")
+    chance = torch.Generator().manual_seed(draws.seed)
     shown, down = [], []
     for number in range(pairs):
         pair = torch.randperm(len(images), generator=chance)[:2]
-        path = morph(
-            model, images[pair], steps, moving=moving, zero=zero, seed=seed, number=number, rows=rows
-        )
+        path = morph(model, images[pair], steps, draws, moving=moving, zero=zero, number=number)
         ends = images[pair].to(path)
         shown += [ends[:1], path, ends[1:]]
         down.append(f"{pair[0]} to {pair[1]}")
     groups = model.latent.groups
     every = len(moving) == len(groups) > 1
     through = "all groups" if every else ", ".join(groups[g].name for g in sorted(moving))
-    said = [f"from test image A to B through {through}"]
+    title = [f"from test image A to B through {through}"]
     if zero:
-        said.append(f"without {', '.join(groups[g].name for g in sorted(zero))}")
+        title.append(f"without {', '.join(groups[g].name for g in sorted(zero))}")
     across = ["A", *(f"{share:.3g}" for share in torch.linspace(0, 1, steps).tolist()), "B"]
-    return labelled_png(torch.cat(shown), data.image.levels, across, down, "; ".join(said))
+    return labelled_png(torch.cat(shown), data.image.levels, across, down, "; ".join(title))
 
 
 def traverse_png(
@@ -164,38 +164,40 @@ def traverse_png(
     group: int,
     dimensions: int | None,
     steps: int,
-    seed: int,
-    rows: int,
+    draws: Draws,
 ) -> bytes:
-    """A row for each dimension of a group, those whose posterior means vary most over test images first."""
-    told = model.latent.groups[group]
+    """A PNG with a row per dimension of a group, those with the largest variance of posterior means first.
+
+    :raises UsageError: for a group of codes, or an image or more dimensions than there are
+    """
+    chosen = model.latent.groups[group]
     images = data.test.images
-    if told.codes is not None:
+    if chosen.codes is not None:
         raise UsageError(
-            f"group {told.name} holds codes, which have no dimension to move; try vaebench morph"
+            f"group {chosen.name} holds codes, which have no dimensions to traverse; try vaebench morph"
         )
     if image >= len(images):
         raise UsageError(f"there is no test image {image}; the last is {len(images) - 1}")
-    over = images[spread(len(images), VARIANCE_OVER)]
-    variance = centres(model, over, group, seed, rows).flatten(1).double().var(0, correction=0)
+    over = images[evenly_spaced(len(images), VARIANCE_OVER)]
+    variance = centres(model, over, group, draws).flatten(1).double().var(0, correction=0)
     if dimensions is not None and dimensions > len(variance):
-        raise UsageError(f"group {told.name} has {len(variance)} dimensions, fewer than {dimensions} rows")
+        raise UsageError(f"group {chosen.name} has {len(variance)} dimensions, fewer than {dimensions} rows")
     most = variance.argsort(descending=True, stable=True)[: dimensions or 10].tolist()
     values = torch.linspace(-REACH, REACH, steps, dtype=torch.float64)
-    one = images[image : image + 1]
-    found = traverse(model, one, group, most, values, seed=seed, rows=rows)
-    shown = torch.cat([one.to(found).expand(len(most), 1, -1, -1, -1), found], 1).flatten(0, 1)
-    down = [f"{_place(place, told.shape)}  var {variance[place]:.2g}" for place in most]
+    start = images[image : image + 1]
+    moved = traverse(model, start, group, most, values, draws)
+    shown = torch.cat([start.to(moved).expand(len(most), 1, -1, -1, -1), moved], 1).flatten(0, 1)
+    down = [f"{_place(place, chosen.shape)}  var {variance[place]:.2g}" for place in most]
     across = ["image", *(f"{value:.3g}" for value in values.tolist())]
     title = (
-        f"test image {image}, one dimension of {told.name} a row, in standard deviations of the prior; "
-        f"var: of posterior means over {len(over)} test images"
+        f"test image {image}, one dimension of {chosen.name} per row, in standard deviations of the prior; "
+        f"var: variance of posterior means over {len(over)} test images"
     )
     return labelled_png(shown, data.image.levels, across, down, title)
 
 
 def _place(flat: int, shape: tuple[int, ...]) -> str:
-    """A place in a group as its index; of a vector, the number alone."""
+    """The index of a flat position in a group; a single number for a vector."""
     if len(shape) < 2 or all(side == 1 for side in shape[1:]):
         return str(flat)
     return ",".join(str(int(i)) for i in torch.unravel_index(torch.tensor(flat), shape))

@@ -1,4 +1,4 @@
-"""Where a model spends its bits: the rate of each group, as a picture."""
+"""A picture of the rate of each group of latents."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ from vaebench.pictures.style import figure_png, own_style
 
 
 def by_side(rates: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """The groups by what follows ``@`` in their names, the side of their map; one set where nothing does."""
-    found: dict[str, dict[str, float]] = {}
+    """Group rates by resolution, which follows ``@`` in a group's name; the rest are ``all``."""
+    sides: dict[str, dict[str, float]] = {}
     for name, nats in rates.items():
         side = name.partition("@")[2]
-        found.setdefault(f"{side}x{side}" if side else "all", {})[name] = nats
-    return found
+        sides.setdefault(f"{side}x{side}" if side else "all", {})[name] = nats
+    return sides
 
 
 @own_style()

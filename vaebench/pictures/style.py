@@ -1,4 +1,4 @@
-"""Matplotlib as it comes: no one's backend, style file or configuration changes our pictures."""
+"""Matplotlib with its default settings: no backend, style file or user configuration changes pictures."""
 
 import atexit
 import importlib
@@ -28,11 +28,11 @@ _BACKEND, _FILE, _FOLDER = "MPLBACKEND", "MATPLOTLIBRC", "MPLCONFIGDIR"
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """Matplotlib with the settings that it is shipped with; afterwards those of before are back."""
+    """Use the settings that matplotlib is shipped with, and restore the previous ones afterwards."""
     matplotlib = _matplotlib()
     with matplotlib.rc_context():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # settings that it deprecates are among its own
+            warnings.simplefilter("ignore")  # its defaults include settings that it deprecates
             shipped = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
             matplotlib.rcParams.update(shipped)
         yield
@@ -40,16 +40,16 @@ def own_style() -> Iterator[None]:
 
 @cache
 def _matplotlib() -> ModuleType:
-    """Matplotlib, imported whatever the environment says of it.
+    """Import matplotlib regardless of its environment variables.
 
-    The backend of the environment, which may not exist here, is put back for whoever draws beside us.
+    The backend of the environment, which may not exist here, is set again for other users of matplotlib.
     """
     _need_no_home()
     log, backend = logging.getLogger("matplotlib"), os.environ.get(_BACKEND)
     level, place = log.level, locale.setlocale(locale.LC_ALL)
-    log.setLevel(logging.ERROR)  # what it says of a folder that it cannot write is of no use here
+    log.setLevel(logging.ERROR)  # its warning about folders that it cannot write is of no use here
     try:
-        with _environment({_BACKEND: None, "LC_ALL": "C"}):  # settings may ask for a locale, and may fail
+        with _environment({_BACKEND: None, "LC_ALL": "C"}):  # settings may ask for a locale that fails
             matplotlib = _imported()
         importlib.import_module("matplotlib.figure")
     finally:
@@ -64,23 +64,25 @@ def _matplotlib() -> ModuleType:
 def _imported() -> ModuleType:
     try:
         return importlib.import_module("matplotlib")
-    except UnicodeDecodeError:  # a settings file that is no text
+    except UnicodeDecodeError:  # a settings file that is not UTF-8
         spec = find_spec("matplotlib")
     assert spec is not None
     assert spec.submodule_search_locations is not None
     for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
-        del sys.modules[name]  # of the import that failed
+        del sys.modules[name]  # left over from the failed import
     shipped = Path(spec.submodule_search_locations[0]) / "mpl-data" / "matplotlibrc"
     try:
         with _environment({_FILE: str(shipped)}):
             return importlib.import_module("matplotlib")
     except UnicodeDecodeError:
-        raise UsageError(f"{Path('matplotlibrc').absolute()} is not in UTF-8: mend or remove it") from None
+        raise UsageError(
+            f"{Path('matplotlibrc').absolute()} is not valid UTF-8: correct or remove it"
+        ) from None
 
 
 @contextmanager
 def _environment(changed: Mapping[str, str | None]) -> Iterator[None]:
-    """Environment variables as given, None for none; afterwards they are as before."""
+    """Set environment variables, or remove them for None, and restore them afterwards."""
     before = {name: os.environ.get(name) for name in changed}
     try:
         _put(changed)
@@ -98,7 +100,7 @@ def _put(variables: Mapping[str, str | None]) -> None:
 
 
 def _need_no_home() -> None:
-    """Where nobody has a home, as in a container, its cache is a folder that goes when the process ends."""
+    """Without a home folder, as in a container, give matplotlib a cache folder for this process only."""
     if os.environ.get(_FOLDER):
         return
     try:
@@ -109,9 +111,9 @@ def _need_no_home() -> None:
 
 
 def figure_png(figure: "Figure", dpi: int | None = None) -> bytes:
-    """A matplotlib figure as a PNG, drawn by Agg.
+    """Draw a matplotlib figure as a PNG by the Agg backend.
 
-    :param dpi: else the figure's own
+    :param dpi: resolution; by default the figure's own
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

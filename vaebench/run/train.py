@@ -5,6 +5,7 @@ from torch import Tensor
 
 from vaebench.contracts import Prior
 from vaebench.evaluation import scoring
+from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.likelihood import bounds
 from vaebench.model import Vae
 from vaebench.noise import derived_seed
@@ -48,8 +49,10 @@ def train(job: Job, model: Vae, *, but_prior: bool = False) -> State:
     if request.base is not None:
         _take_start(job, model, but_prior=but_prior)
 
+    draws = Draws(request.scoring.noise_seed, request.scoring.score_batch)
+
     def bound(scored: Vae, images: Tensor) -> Tensor:
-        return -bounds(scored, images, 1, request.scoring.score_batch, request.scoring.noise_seed).elbo
+        return -bounds(scored, images, 1, draws).elbo
 
     code = {s: c for s, c in code_of(job.prepared.composition).items() if not (but_prior and s == "prior")}
     model.to(job.prepared.device)

@@ -1,1 +1,1 @@
-"""One training loop, its checkpoints, and the stream that feeds it."""
+"""The training loop, its checkpoints, and its stream of images."""

@@ -1,4 +1,4 @@
-"""The moving average of a model's weights that is scored."""
+"""The moving average of a model's weights, which is scored in their place."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from vaebench.settings import Training
 
 
 def decay(settings: Training, updates: int) -> float:
-    """How much of the average stays at an update, after so many before it.
+    """The decay of the average at an update that follows ``updates`` others.
 
-    With warm-up min(ema, (1 + t) / (10 + t)) for t updates: the average forgets the first weights, which are
-    random, however few steps are taken. Without, ``ema`` throughout.
+    With warm-up it is min(ema, (1 + t) / (10 + t)) after t updates, so that the random first weights are
+    forgotten even in a short training. Without warm-up it is ``ema``.
     """
     return min(settings.ema, (1 + updates) / (10 + updates)) if settings.ema_warmup else settings.ema
 
@@ -21,8 +21,8 @@ def decay(settings: Training, updates: int) -> float:
 class Average(AveragedModel):
     """A copy of a model whose weights are a moving average: a ← decay · a + (1 − decay) · w at each update.
 
-    The first update takes the weights as they are. Buffers are the model's own. Its state holds how many
-    updates there were, so that it goes on from a checkpoint as it would have without.
+    The first update copies the weights. Buffers are copies of the model's. The state includes the number of
+    updates, so that the average resumes from a checkpoint exactly.
     """
 
     def __init__(self, model: nn.Module, settings: Training) -> None:
@@ -30,6 +30,6 @@ class Average(AveragedModel):
         self._settings = settings
 
     def _update(self, averaged: Sequence[Tensor], current: Sequence[Tensor], updates: Any) -> None:
-        # The count of this module is on the CPU: reading it does not wait for the device.
+        # This module's count is on the CPU, so that reading it does not wait for the device.
         rule = get_ema_multi_avg_fn(decay(self._settings, int(self.n_averaged)))
         rule(averaged, current, updates)

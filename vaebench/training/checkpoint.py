@@ -1,4 +1,4 @@
-"""Checkpoints: tensors in safetensors, the rest in JSON, and a manifest that notices any changed bit."""
+"""Checkpoints: tensors as safetensors, other state as JSON, and a manifest of hashes that reveals damage."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ Tensors = Mapping[str, Tensor]
 _MANIFEST = "manifest.json"
 _STATE = "state.json"
 KEPT = 2
-"""Checkpoints of a run that are on the disk: the newest, and one to fall back on."""
+"""How many checkpoints of a run are kept: the newest, and one to fall back on."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def _compact(value: object) -> bytes:
 
 
 def weights_sha256(tensors: Tensors) -> str:
-    """sha256 over names, dtypes, shapes and bytes, in the order of the names."""
+    """SHA-256 over names, dtypes, shapes and bytes, sorted by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -44,7 +44,7 @@ def weights_sha256(tensors: Tensors) -> str:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint as a folder, whole or not at all."""
+    """Write a checkpoint as a folder, completely or not at all."""
     files = {
         f"{name}.safetensors": safetensors.torch.save(
             {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
@@ -69,14 +69,17 @@ def load(folder: Path) -> Checkpoint:
         state = json.loads(data.pop(_STATE))
         tensors = {name.removesuffix(".safetensors"): safetensors.torch.load(d) for name, d in data.items()}
         if not isinstance(state, dict):
-            raise ValueError("its state is no object")
+            raise ValueError("its state is not a JSON object")
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise DamagedError(f"{folder} is damaged: {' '.join(str(error).split())}") from None
     return Checkpoint(tensors, state)
 
 
 def load_weights(folder: Path) -> Tensors:
-    """The tensors of a checkpoint's group ``model``; raises as ``load``, and where there is no such group."""
+    """Read the weights of a checkpoint.
+
+    :raises DamagedError: as ``load``, and for a checkpoint without weights
+    """
     tensors = load(folder).tensors
     if "model" not in tensors:
         raise DamagedError(f"{folder} is damaged: it holds no weights")
@@ -87,7 +90,10 @@ class Store:
     """The checkpoints of one run, named by their step; the last ``KEPT`` are kept."""
 
     def __init__(self, folder: Path, saved: Callable[[int], None] = lambda step: None) -> None:
-        """Keep checkpoints in ``folder``; ``saved`` is told the step of each that is written."""
+        """Keep checkpoints in ``folder``.
+
+        :param saved: called with the step of each checkpoint that is written
+        """
         self.folder = folder
         self.saved = saved
 
@@ -95,7 +101,7 @@ class Store:
         return sorted(p for p in self.folder.glob("[0-9]*") if p.is_dir() and p.name.isdigit())
 
     def save(self, step: int, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint of a step, then drop the oldest, and what is newer but was passed over."""
+        """Write the checkpoint of a step, then remove older ones, and newer ones that could not be read."""
         made = self.folder / f"{step:010d}"
         save(made, checkpoint)
         self.saved(step)
@@ -105,9 +111,9 @@ class Store:
                 remove_folder(other)
 
     def latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest whole checkpoint (None where there is none yet), and what was wrong with newer ones.
+        """The newest intact checkpoint (None if there is none yet), and the errors of newer ones.
 
-        Raises DamagedError where there are checkpoints but none is whole.
+        :raises DamagedError: if there are checkpoints but none is intact
         """
         wrong: list[str] = []
         for folder in reversed(self._folders()):
@@ -116,5 +122,5 @@ class Store:
             except DamagedError as error:
                 wrong.append(str(error))
         if wrong:
-            raise DamagedError(f"no whole checkpoint is left in {self.folder}: {'; '.join(wrong)}")
+            raise DamagedError(f"no intact checkpoint is left in {self.folder}: {'; '.join(wrong)}")
         return None, wrong

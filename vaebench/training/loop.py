@@ -1,4 +1,4 @@
-"""The training loop: one for everything that is trained, resumable at any step bit for bit."""
+"""The training loop for models and priors, which resumes bit for bit after any step."""
 
 import copy
 import math
@@ -33,24 +33,24 @@ M = TypeVar("M", bound=Vae | PriorFit)
 
 
 class Reporter(Protocol):
-    """Who is told how training goes: a progress bar, lines of a log, or nobody."""
+    """Receives the progress of training: a progress bar, a log, or nothing."""
 
     def start(self, step: int, total: int, dims: int, images: int) -> None: ...
 
     def step(self, step: int, images: int, loss: Tensor, scored: Scored) -> None:
-        """After each step; to read tensors only when something is shown costs the device no waiting."""
+        """Called after each step; reading a tensor waits for the device, so read only what is shown."""
 
     def validated(self, step: int, nats: float, best: bool) -> None: ...
 
     def say(self, line: str) -> None: ...
 
     def count(self, what: str, done: int, total: int) -> None:
-        """How many images of a longer piece of work are done."""
+        """Called with the number of images done in a longer piece of work."""
 
 
 @dataclass
 class State:
-    """All that training remembers beside tensors; everything else is a function of the step."""
+    """The state of training apart from tensors; all else is a function of the step."""
 
     step: int = 0
     skipped: int = 0
@@ -61,40 +61,42 @@ class State:
     worse_in_a_row: int = 0
     seconds: float = 0.0
     code: dict[str, str | None] | None = None
-    """Slot -> hash of the code of the part that trains, None where it has changed; None: not known."""
+    """Slot -> hash of the code of a component, None if it has changed during training; None: unknown."""
     data: str | None = None
-    """The checksum of the data; None: not known."""
+    """The checksum of the data; None: unknown."""
     history: list[dict[str, float]] = field(default_factory=list)
     owes_validation: bool = False
-    """Whether training stopped after a step that is to be validated, and before it was."""
+    """Whether training stopped between a step and its validation."""
     machine: dict[str, str] | None = None
-    """What decides the rounding where it trains; None: not known."""
+    """What determines rounding on the machine that trains; None: unknown."""
     changes: list[str] = field(default_factory=list)
-    """What of that was another when training went on: the weights are no uninterrupted run's."""
+    """How the machine differed when training was resumed: weights may differ from an uninterrupted run."""
     recent: list[float] = field(default_factory=list)
-    """−ELBO of the last batches of the budget, nats per image."""
+    """−ELBO of the last batches, nats per image."""
 
     def go_on(self, machine: dict[str, str], where: str, reporter: Reporter) -> None:
-        """Remember the machine that training goes on with, and say where it is another."""
+        """Store the machine that training continues on, and report how it differs from the one before."""
         if changed := changes(self.machine, machine):
             self.changes.append(f"{where}: {changed}")
-            reporter.say(f"{self.changes[-1]}; so the weights will not be those of an uninterrupted run")
+            reporter.say(
+                f"{self.changes[-1]}; the weights may therefore differ from those of an uninterrupted run"
+            )
         self.machine = machine
 
 
 def state_of(checkpoint: Checkpoint, folder: Path) -> State:
-    """What training remembered in a checkpoint; DamagedError, naming ``folder``, where it is no state."""
+    """The training state in a checkpoint of ``folder``; raises DamagedError if it is not valid."""
     try:
         return later.convert(dict(checkpoint.state), State)
     except msgspec.ValidationError as error:
-        raise DamagedError(f"{folder} holds no state of training: {error}") from None
+        raise DamagedError(f"{folder} holds no valid training state: {error}") from None
 
 
 class Trainer(Generic[M]):
-    """Trains a model, or a prior on the frozen rest of one, on a stream of images.
+    """Trains a model, or only its prior, on a stream of images.
 
-    :param total: steps to take
-    :param bound: what validation measures, in nats per image; None: never validated
+    :param total: number of steps
+    :param bound: −ELBO of the validation split, nats per image; None for no validation
     """
 
     def __init__(
@@ -120,24 +122,24 @@ class Trainer(Generic[M]):
         self.rule = optimise.optimiser(self.parameters, settings)
         self.average = Average(model, settings) if settings.ema else None
         self.best: dict[str, Tensor] | None = None
-        self._told = False
-        """Whether it was said that nothing is compiled."""
+        self._warned = False
+        """Whether the message that nothing is compiled was shown."""
         self.device = stream.images.device
         self.state = State(machine=machine_of(self.device))
         self._whole = True
-        """Whether weights and state are those after the same step."""
+        """Whether weights and state belong to the same step."""
         self._saved = 0
         """The step of the newest checkpoint."""
 
     @property
     def scored_model(self) -> M:
-        """The model whose weights count: the average where there is one."""
+        """The model that is scored: the average of the weights if there is one."""
         return cast(M, self.average.module) if self.average else self.model
 
     def restore(self, machine: Machine | None = None) -> None:
-        """Go on from the newest whole checkpoint, if there is one.
+        """Resume from the newest intact checkpoint, if there is one.
 
-        :param machine: what trained that which this training begins with, where that is known
+        :param machine: the machine that trained the weights from which training starts, if known
         """
         checkpoint, wrong = self.store.latest()
         for line in wrong:
@@ -154,7 +156,7 @@ class Trainer(Generic[M]):
             if self.average:
                 self.average.load_state_dict(checkpoint.tensors["average"])
         except (KeyError, ValueError, TypeError, RuntimeError):
-            raise DamagedError(f"{self.store.folder} holds the checkpoints of another composition") from None
+            raise DamagedError(f"{self.store.folder} holds checkpoints of another composition") from None
         if "best" in checkpoint.tensors:
             self.best = {k: t.to(self.device) for k, t in checkpoint.tensors["best"].items()}
         self._saved = self.state.step
@@ -162,7 +164,7 @@ class Trainer(Generic[M]):
             self.state.go_on(now, f"from step {self.state.step}", self.reporter)
 
     def save(self) -> None:
-        """Write a checkpoint of this step."""
+        """Write a checkpoint of the current step."""
         tensors: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimiser": optimise.tensors_of(self.rule),
@@ -175,10 +177,10 @@ class Trainer(Generic[M]):
         self._saved = self.state.step
 
     def run(self) -> State:
-        """Train to the end of the budget, of patience, or of the finite numbers; returns the final state.
+        """Train until the budget or patience ends or training diverges; return the final state.
 
-        A signal to end, or that nobody listens any more, is raised once a checkpoint of the last step is
-        saved (``vaebench.interrupts``).
+        A signal to end, or a closed output, is raised again after a checkpoint of the last step is saved
+        (``vaebench.interrupts``).
         """
         try:
             self._train()
@@ -214,7 +216,7 @@ class Trainer(Generic[M]):
                 saved = time.monotonic()
 
     def _remember(self, scored: Scored) -> None:
-        """Keep the −ELBO of the last batches, to which the test images are compared."""
+        """Store the −ELBO of the last batches, to compare the test images with."""
         if self.total - self.state.step < RECENT:
             nats = -scored.elbo().mean().item()
             if math.isfinite(nats):
@@ -222,14 +224,14 @@ class Trainer(Generic[M]):
 
     @contextmanager
     def _indivisible(self) -> Iterator[None]:
-        """Hold a signal back meanwhile; what ends within is no state to be saved."""
+        """Delay signals inside the block; an exception inside leaves a state that must not be saved."""
         with held_back():
             self._whole = False
             yield
             self._whole = True
 
     def _save_where_it_ends(self, error: BaseException) -> None:
-        """Keep what was trained, unless it is no step's whole or has diverged, and note that."""
+        """Save a checkpoint, unless a step is incomplete or training diverged, and note it on the error."""
         state = self.state
         if not self._whole or state.stopped == "diverged":
             return
@@ -259,9 +261,9 @@ class Trainer(Generic[M]):
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16")
         with half, compiling(settings.compile) as compiled:
             loss, scored = self.model.loss(x, TorchNoise(), progress, self.stream.labels_at(state.step))
-        if settings.compile and not compiled and not self._told:
-            self._told = True
-            self.reporter.say("compile=true does nothing here: what is trained has no blocks for it")
+        if settings.compile and not compiled and not self._warned:
+            self._warned = True
+            self.reporter.say("compile=true does nothing here: this model has no blocks that can be compiled")
         self.rule.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, settings.clip or math.inf).item()
@@ -280,7 +282,7 @@ class Trainer(Generic[M]):
         return loss.detach(), scored
 
     def _batch_statistics(self) -> list[tuple[Tensor, Tensor]]:
-        """Batch normalisations' running statistics, which a forward pass changes, and copies of them."""
+        """The running statistics of batch normalisations, which a forward pass changes, with copies."""
         norms = (m for m in self.model.modules() if isinstance(m, nn.modules.batchnorm._NormBase))
         return [(own, own.clone()) for norm in norms for own in norm.buffers()]
 
@@ -302,7 +304,7 @@ class Trainer(Generic[M]):
         self.reporter.validated(state.step, nats, best)
 
     def _compare(self, nats: float, best: bool) -> None:
-        """Keep the best weights, and count how often they were not bettered."""
+        """Keep the best weights, and count validations without improvement."""
         state = self.state
         if best:
             state.best_nats, state.best_step, state.worse_in_a_row = nats, state.step, 0
@@ -315,5 +317,5 @@ class Trainer(Generic[M]):
             state.stopped = "patience"
 
     def final_weights(self) -> dict[str, Tensor]:
-        """The weights that are scored: the best validation's where those are kept, else the last."""
+        """The weights that are scored: those of the best validation if kept, else the last."""
         return self.best if self.best is not None else dict(self.scored_model.state_dict())

@@ -1,15 +1,15 @@
-"""What else decides the last digits of trained weights: the machine, its threads and its arithmetic."""
+"""What determines the last digits of trained weights besides the run: machine, threads, arithmetic."""
 
 from collections.abc import Mapping
 
 import torch
 
 Machine = Mapping[str, str]
-"""What is remembered -> what it is."""
+"""Name of a property -> its value."""
 
 
 def machine_of(device: torch.device) -> dict[str, str]:
-    """What decides how sums are rounded, in this process, on this device."""
+    """The properties of this process and device that determine how sums are rounded."""
     on_gpu = device.type == "cuda"
     threads = {} if on_gpu else {"threads": str(torch.get_num_threads())}
     name = torch.cuda.get_device_name(device) if on_gpu else torch.backends.cpu.get_cpu_capability()
@@ -22,7 +22,7 @@ def machine_of(device: torch.device) -> dict[str, str]:
 
 
 def changes(before: Machine | None, now: Machine) -> str:
-    """``threads 2, then 1``: what is another; nothing where that is not known."""
+    """Describe differences, as in ``threads 2, then 1``; empty if there are none or ``before`` is unknown."""
     return "; ".join(
         f"{what} {before.get(what, 'unknown')}, then {now.get(what, 'unknown')}"
         for what in dict.fromkeys([*(before or ()), *now])

@@ -17,7 +17,7 @@ _RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 def optimiser(parameters: Iterable[nn.Parameter], settings: Training) -> torch.optim.Optimizer:
-    """The update rule that the settings name; fused (one kernel for all parameters) where torch has that."""
+    """The optimiser that the settings name, fused (one kernel for all parameters) if torch supports it."""
     return _RULES[settings.optimiser](
         parameters,
         lr=peak(settings),
@@ -28,14 +28,14 @@ def optimiser(parameters: Iterable[nn.Parameter], settings: Training) -> torch.o
 
 
 def peak(settings: Training) -> float:
-    """The peak learning rate, which a run takes from its data where it is not given."""
+    """The peak learning rate, which a run takes from its data if the settings leave it open."""
     if settings.lr is None:
-        raise ValueError("the learning rate is open: a run settles it before training")
+        raise ValueError("the learning rate is not set: it must be filled in before training")
     return settings.lr
 
 
 def learning_rate(settings: Training, step: int, total: int, epoch: float) -> float:
-    """The rate of a step: linear warm-up, then constant, cosine to ``lr_end`` of the peak, or γ^epoch."""
+    """The learning rate of a step: linear warm-up, then constant, cosine to ``lr_end`` · peak, or γ^epoch."""
     top = peak(settings)
     if step < settings.warmup:
         return top * (step + 1) / settings.warmup
@@ -50,11 +50,13 @@ def learning_rate(settings: Training, step: int, total: int, epoch: float) -> fl
 def tensors_of(rule: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as named tensors, ``<parameter's number>.<quantity>``."""
     state = rule.state_dict()["state"]
-    return {f"{i}.{key}": torch.as_tensor(value) for i, of in state.items() for key, value in of.items()}
+    return {
+        f"{i}.{key}": torch.as_tensor(v) for i, quantities in state.items() for key, v in quantities.items()
+    }
 
 
 def restore(rule: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of ``tensors_of``."""
+    """Restore an optimiser's state from named tensors; the inverse of ``tensors_of``."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, key = name.split(".", 1)

@@ -1,4 +1,4 @@
-"""Fitting a prior to the latents of a frozen rest."""
+"""Fitting a prior to the latents of an otherwise frozen model."""
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +9,16 @@ from vaebench.noise import ImageNoise, Noise
 
 
 class PriorFit(nn.Module):
-    """The prior of a model as the only thing that is trained: its loss is the rate KL(q‖p), nats per image.
+    """Trains only the prior of a model; the loss is the rate KL(q‖p), nats per image.
 
-    The rest is frozen, in evaluation mode, and no part of this module's state.
+    All else is frozen, in evaluation mode, and not in this module's state.
     """
 
     def __init__(self, model: Vae) -> None:
         super().__init__()
         self.image = model.image
         self.prior = model.prior
-        self.frozen = (model.eval(),)  # in a tuple, so that it is no submodule
+        self.frozen = (model.eval(),)  # in a tuple, so that it is not a submodule
         kept = {id(p) for p in model.prior.parameters()}
         for p in model.parameters():
             p.requires_grad_(id(p) in kept)
@@ -50,15 +50,15 @@ class PriorFit(nn.Module):
         self.prior.after_step()
 
     def rate(self, images: Tensor, rows: int, seed: int) -> float:
-        """The mean rate of every image, nats per image."""
+        """The mean rate over images, nats per image."""
         return self.rates(images, rows, seed).mean().item()
 
     @torch.inference_mode()
     def rates(self, images: Tensor, rows: int, seed: int) -> Tensor:
-        """The rate of every image (N,), nats, float64 on the CPU; noise belongs to the image."""
-        found = []
+        """The rate of every image, (N,) nats, float64 on the CPU; noise is fixed by seed and image number."""
+        rates = []
         for start in range(0, len(images), rows):
             x = images[start : start + rows]
             noise = ImageNoise(seed, torch.arange(start, start + len(x), device=x.device))
-            found.append(self.scored(x, noise, None).kl().sum((0, 1)).double().cpu())
-        return torch.cat(found)
+            rates.append(self.scored(x, noise, None).kl().sum((0, 1)).double().cpu())
+        return torch.cat(rates)

@@ -1,4 +1,4 @@
-"""What a run says at its end where the weights that are scored are not what training showed."""
+"""Remarks at the end of a run if the scored weights perform differently than training suggested."""
 
 import math
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from torch import Tensor
 from vaebench.maths.units import bits_per_dim
 
 RECENT = 20
-"""Batches at the end of training whose −ELBO is kept."""
+"""The −ELBO of this many batches at the end of training is kept."""
 _ERRORS = 3.0
-"""Standard errors that are no longer noise."""
+"""A difference of more standard errors than this is not noise."""
 _FAR = 0.1
-"""Share of what training showed by which the test images may differ without a word."""
+"""A relative difference between test images and training up to this share causes no remark."""
 
 
 def of_average(averaged: Tensor, raw: Tensor, dims: int) -> str | None:
-    """A line where the average's bound and that of the last weights differ by more than noise, else None.
+    """A remark if the bounds of averaged and of last weights differ by more than noise, else None.
 
     The noise is the standard error of the mean difference over the same images.
 
@@ -26,23 +26,25 @@ def of_average(averaged: Tensor, raw: Tensor, dims: int) -> str | None:
     """
     difference = averaged.double() - raw.double()
     mean, error = difference.mean().item(), _error(difference)
-    one, other = (bits_per_dim(each.double().mean().item(), dims) for each in (averaged, raw))
-    if abs(mean) <= _ERRORS * error or f"{one:.3f}" == f"{other:.3f}":
+    scored, last = (bits_per_dim(bound.double().mean().item(), dims) for bound in (averaged, raw))
+    if abs(mean) <= _ERRORS * error or f"{scored:.3f}" == f"{last:.3f}":
         return None
     line = (
-        f"on the validation images the averaged weights give {one:.3f} bits/dim, the last weights {other:.3f}"
+        f"on the validation images the averaged weights reach {scored:.3f} bits/dim, "
+        f"the last weights {last:.3f}"
     )
     worse = (
-        "; the averaged ones are scored: a smaller ema, or ema_warmup=true, forgets the first steps sooner"
+        "; the averaged weights are scored; a smaller ema, or ema_warmup=true, forgets the first steps sooner"
     )
     return line + (worse if mean > 0 else "")
 
 
 def of_test(test: float, error: float | None, recent: Sequence[float], dims: int) -> str | None:
-    """A line where the test images cost far more or less than the last batches of training, else None.
+    """A remark if −ELBO on test images is far from that of the last training batches, else None.
 
-    :param test: mean of the test images, nats, and ``error`` its standard error, None where it is unknown
-    :param recent: means of training's last batches, nats
+    :param test: mean −ELBO of the test images, nats
+    :param error: standard error of ``test``, None if unknown
+    :param recent: mean −ELBO of each of the last training batches, nats
     """
     if len(recent) < 2 or error is None:
         return None
@@ -52,7 +54,7 @@ def of_test(test: float, error: float | None, recent: Sequence[float], dims: int
     if abs(test - shown) <= max(_ERRORS * noise, _FAR * abs(shown)):
         return None
     costs, showed = bits_per_dim(test, dims), bits_per_dim(shown, dims)
-    return f"the test images cost {costs:.3f} bits/dim, the last batches of training {showed:.3f}"
+    return f"the test images need {costs:.3f} bits/dim, the last training batches {showed:.3f}"
 
 
 def _error(values: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Training images as an endless stream that is a function of the step alone: nothing to save or to lose."""
+"""An endless stream of training images that is a function of the step, so that it needs no saved state."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from vaebench.noise import derived_seed
 
 
 class Stream:
-    """Batch s holds places s·B … (s+1)·B − 1 of the concatenated shuffles of all epochs: no image is dropped.
+    """Batch s holds positions s·B … (s+1)·B − 1 of the concatenated shuffles of all epochs, dropping none.
 
-    :param images: (N, C, H, W), on the device that trains
-    :param draw: stored images -> as seen this time (fresh binarisation)
-    :param labels: (N,) classes, where the images have them
+    :param images: (N, C, H, W), on the training device
+    :param draw: maps stored images to those that the model sees, with fresh binarisation
+    :param labels: (N,) classes, if the images have them
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Stream:
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def at(self, step: int) -> Tensor:
-        """The images of a step, (B, C, H, W); seed torch's generator first if they are drawn afresh."""
+        """The images of a step, (B, C, H, W); with ``draw``, torch's generator must be seeded first."""
         x = self.images[self._places(step)]
         return x if self.draw is None else self.draw(x)
 
     def labels_at(self, step: int) -> Tensor | None:
-        """The classes of a step's images, (B,); None where they have none."""
+        """The classes of a step's images, (B,); None if they have none."""
         return None if self.labels is None else self.labels[self._places(step)]

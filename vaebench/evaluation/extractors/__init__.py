@@ -1,6 +1,6 @@
 """Networks whose features FID and KID compare: ``(weights, device) -> FeatureExtractor``, one per name.
 
-The name fixes the weights: every file is checked by its sha256 before it is read, shipped or not.
+The name fixes the weights: every file is checked against its SHA-256 before it is used, shipped or not.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ from vaebench.errors import VaebenchError
 
 
 class ExtractorUnavailableError(VaebenchError):
-    """An extractor's weights are not at hand, or not the right ones; FID is then missing, never replaced."""
+    """Raised if an extractor's weights are missing or wrong; FID is then missing, never replaced."""
 
 
 def verified(path: Path, sha256: str, extractor: str) -> bytes:
-    """The content of a weights file; raises ExtractorUnavailableError unless its sha256 is the one given."""
+    """Read a weights file; raises ExtractorUnavailableError unless its SHA-256 is ``sha256``."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -29,11 +29,11 @@ def verified(path: Path, sha256: str, extractor: str) -> bytes:
 
 
 def checked(content: bytes, origin: str, sha256: str, extractor: str) -> bytes:
-    """The content itself; raises ExtractorUnavailableError unless its sha256 is the one given."""
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    """Return ``content``; raises ExtractorUnavailableError unless its SHA-256 is ``sha256``."""
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
         raise ExtractorUnavailableError(
-            f"weights of extractor {extractor}: {origin} has sha256 {found[:12]}…, expected {sha256[:12]}…: "
+            f"weights of extractor {extractor}: {origin} has sha256 {actual[:12]}…, expected {sha256[:12]}…: "
             "not the file that defines this extractor"
         )
     return content

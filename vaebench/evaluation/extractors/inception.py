@@ -1,4 +1,4 @@
-"""Inception v3 as the field's FID uses it: 2,048 pooled features (Heusel et al. 2017), by torch-fidelity."""
+"""Inception v3 for FID: 2,048 pooled features (Heusel et al. 2017), by torch-fidelity."""
 
 import io
 import logging
@@ -20,11 +20,11 @@ SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 FEATURES = "2048"
 _LOG = logging.getLogger(__name__)
 PATIENCE = 30.0
-"""Seconds without an answer after which a download is given up."""
+"""A download is given up after this many seconds without an answer."""
 
 
 def cached() -> Path:
-    """Where torch.hub, and so torch-fidelity itself, keeps the weights: nowhere without a home folder."""
+    """The file in which torch.hub, and so torch-fidelity, caches the weights."""
     kept = Path(get_dir())
     return (caches.NOWHERE if kept.parts[0] == "~" else kept) / "checkpoints" / URL.rpartition("/")[2]
 
@@ -46,7 +46,7 @@ def _fetched() -> bytes:
     try:
         write_atomic(path, content)
     except OSError as error:
-        _LOG.warning("weights of extractor inception are not kept: %s", refused(error))
+        _LOG.warning("weights of extractor inception could not be cached: %s", refused(error))
     return content
 
 
@@ -60,7 +60,7 @@ class InceptionExtractor:
         content = _fetched() if weights is None else verified(Path(weights), SHA256, "inception")
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-        # torch-fidelity unpickles without weights_only, so it is handed tensors that were saved here
+        # torch-fidelity unpickles without weights_only, so it gets a file of tensors saved here
         tensors = io.BytesIO()
         torch.save(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), tensors)
         tensors.seek(0)
@@ -78,7 +78,7 @@ class InceptionExtractor:
         """
         if images.shape[1] not in (1, 3):
             raise UsageError(
-                "extractor inception is made for images of shape (1 or 3, height, width), "
+                "extractor inception needs images of shape (1 or 3, height, width), "
                 f"not {tuple(images.shape[1:])}"
             )
         top = levels - 1
@@ -90,6 +90,6 @@ class InceptionExtractor:
 def inception(weights: str | None, device: torch.device) -> InceptionExtractor:
     """2,048 features of grey or colour images, from the weights at a path, in torch.hub's cache, or fetched.
 
-    :raises ExtractorUnavailableError: where the weights cannot be had or are not the published ones
+    :raises ExtractorUnavailableError: if the weights cannot be obtained or are not the published ones
     """
     return InceptionExtractor(weights, device)

@@ -1,4 +1,4 @@
-"""Small classifiers for small grey images; their features are the inputs of the last hidden activation."""
+"""Small classifiers for small grey images; the features are the inputs of the last hidden activation."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -14,7 +14,7 @@ from vaebench.evaluation.extractors import verified
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """A small extractor: the images that it was made for, its features, and the hash of its weights."""
+    """A small extractor: the images that it takes, its features, and the hash of its weights."""
 
     name: str
     shape: tuple[int, int, int]
@@ -90,7 +90,7 @@ class SmallExtractor:
         """Features (B, width) of images (B, C, H, W) in 0 .. levels-1; raises UsageError for other shapes."""
         if tuple(images.shape[1:]) != self.small.shape:
             raise UsageError(
-                f"extractor {self.small.name} is made for images of shape {self.small.shape}, "
+                f"extractor {self.small.name} needs images of shape {self.small.shape}, "
                 f"not {tuple(images.shape[1:])}"
             )
         return self.network(images.to(self.device).float() / (levels - 1))

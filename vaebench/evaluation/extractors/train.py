@@ -1,4 +1,4 @@
-"""Trains a small extractor: ``python -m vaebench.evaluation.extractors.train mnist --data-root DIR``."""
+"""Train a small extractor: ``python -m vaebench.evaluation.extractors.train mnist --data-root DIR``."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ BATCH = 256
 PEAK_LR = 4e-3
 EPOCHS = {"digits": 40, "mnist": 5, "fashion-mnist": 7}
 BINARISED = frozenset({"mnist"})
-"""Extractors that must serve binarised images too: half of every batch is drawn from the grey values."""
+"""Extractors that must also fit binarised images: half of every batch is drawn from the grey values."""
 
 
 def fit(small: Small, train: Split, levels: int, epochs: int, binarise: bool, seed: int = 0) -> Classifier:
@@ -46,7 +46,7 @@ def fit(small: Small, train: Split, levels: int, epochs: int, binarise: bool, se
 
 @torch.inference_mode()
 def accuracy(network: Classifier, test: Split, levels: int) -> float:
-    """The share of images classified rightly."""
+    """The share of images classified correctly."""
     images, labels = test
     assert labels is not None
     guesses = [network(x.float() / (levels - 1)).argmax(1) for x in images.split(1000)]

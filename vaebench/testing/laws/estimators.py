@@ -7,6 +7,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from vaebench.evaluation.draws import Draws
 from vaebench.testing.known import evidence, linear_gaussian, use_exact_posterior
 from vaebench.testing.law import Law, close, hold
 from vaebench.testing.statistics import ALARM, SIGMAS
@@ -36,7 +37,7 @@ def bounds_are_in_order(subject: Function, dims: int, latents: int, seed: int) -
     model = linear_gaussian(dims, latents, seed)
     x = images(dims, 1, seed).expand(300, -1, -1, -1)
     exact = evidence(model, x)[0].item()
-    few, many = subject.target(model, x, 1, 4000), subject.target(model, x, 32, 9600)
+    few, many = subject.target(model, x, 1, Draws(rows=4000)), subject.target(model, x, 32, Draws(rows=9600))
     elbo, elbo_error = _mean_and_error(few.elbo)
     iwae, iwae_error = _mean_and_error(many.iwae)
     hold(elbo <= iwae + elbo_error + iwae_error, "ELBO is above IWAE-32", elbo, f"at most {iwae:.6g}")
@@ -62,7 +63,7 @@ def exact_posterior_is_exact(subject: Function, dims: int, latents: int, seed: i
     use_exact_posterior(model)
     x = images(dims, 5, seed)
     close(
-        subject.target(model, x, 7, 35).iwae,
+        subject.target(model, x, 7, Draws(rows=35)).iwae,
         evidence(model, x),
         "IWAE-7 with the true posterior, against log p(x)",
         1e-8,
@@ -78,7 +79,7 @@ def converges(subject: Function, dims: int, latents: int, seed: int) -> None:
         bias.add_(0.7)  # shifted and widened, so that the weights stay bounded
     x = images(3, 20, 3)
     exact = evidence(model, x).mean().item()
-    gaps = [exact - subject.target(model, x, k, 20 * k).iwae.mean().item() for k in (1, 30, 1000)]
+    gaps = [exact - subject.target(model, x, k, Draws(rows=20 * k)).iwae.mean().item() for k in (1, 30, 1000)]
     hold(
         gaps[0] > gaps[1] > gaps[2] > -0.02,
         "log p(x) − IWAE-K for K = 1, 30, 1000",
@@ -92,10 +93,10 @@ def every_image_counts(subject: Function, dims: int, latents: int, seed: int) ->
     """Compare the scores at several numbers of rows at a time."""
     model = linear_gaussian(dims, latents, seed)
     x = images(dims, 11, seed)
-    whole = subject.target(model, x, 6, 10**6)
+    whole = subject.target(model, x, 6, Draws(rows=10**6))
     hold(len(whole.iwae) == 11, "images scored of 11", len(whole.iwae), 11)
     for at_once in (1, 6, 24, 64):
-        scores = subject.target(model, x, 6, at_once)
+        scores = subject.target(model, x, 6, Draws(rows=at_once))
         hold(len(scores.iwae) == 11, f"images scored of 11, {at_once} rows at a time", len(scores.iwae), 11)
         for name in ("iwae", "elbo", "distortion"):
             close(getattr(scores, name), getattr(whole, name), f"{name} with {at_once} rows at a time", 1e-9)
