@@ -1,5 +1,6 @@
 """How many small changes of a file the tests notice. In a copy of the package, never in this checkout:
-OMP_NUM_THREADS=1 python -m tests.benchmarks.mutation vaebench/training/loop.py --sample 20 [-- TESTS ...]
+OMP_NUM_THREADS=1 python -m tests.benchmarks.mutation vaebench/training/loop.py --tests tests/training \\
+    --then tests/recomputation/test_training.py --sample 20
 """
 
 import argparse
@@ -42,6 +43,8 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 UNARY = ("abs", "clamp", "clone", "detach", "double", "exp", "log", "sigmoid", "sign", "square", "tanh")
 """Methods that can be left out: x.abs() becomes x."""
+UNSEEN = ("device", "strict")
+"""Keywords that change nothing where the tests run and their inputs are whole."""
 
 
 class Mutant(NamedTuple):
@@ -125,7 +128,7 @@ def _calls(call: ast.Call) -> Iterator[ast.expr]:
         swapped.args[:2] = swapped.args[1::-1]
         yield swapped
     for place, keyword in enumerate(call.keywords):
-        if keyword.arg is not None:
+        if keyword.arg is not None and keyword.arg not in UNSEEN:
             without = copy.deepcopy(call)
             del without.keywords[place]
             yield without

@@ -1,12 +1,15 @@
 """Masking, reach, and drawing with memory, over generated networks in float64."""
 
+import itertools
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vaebench.blocks.gated import GatedPixelCnn, pick
+from vaebench.blocks.gated import GatedLayer, GatedPixelCnn, pick
 from vaebench.blocks.raster import draw
 from vaebench.errors import UsageError
 
@@ -54,6 +57,46 @@ def test_a_place_sees_all_earlier_places_within_reach_and_nothing_else(
     above = (up < 0) & (up >= -1 - reach) & (left.abs() <= reach)
     found = seen(built, x, condition, row, column)
     assert torch.equal(found, before | above)
+
+
+def by_places(layer: GatedLayer, v: Tensor, h: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    """A gated layer computed place by place: what each reads, its gates, and its residual."""
+    r, places = layer.reach, list(itertools.product(range(v.shape[2]), range(v.shape[3])))
+    padded_v, padded_h = F.pad(v, (r, r, r, 0)), F.pad(h, (r, 0))
+    side = r if layer.first else r + 1
+    up = torch.zeros(len(v), layer.vertical.out_channels, *v.shape[2:]).double()
+    for i, j in places:
+        window = padded_v[:, :, i : i + r + 1, j : j + 2 * r + 1]
+        up[:, :, i, j] = torch.einsum("bcyx,ocyx->bo", window, layer.vertical.weight) + layer.vertical.bias
+    out_v, out_h = torch.zeros_like(up.chunk(2, 1)[0]), torch.zeros_like(up.chunk(2, 1)[0])
+    for i, j in places:
+        row = padded_h[:, :, i, j : j + side]
+        left = torch.einsum("bcx,ocx->bo", row, layer.horizontal.weight[:, :, 0]) + layer.horizontal.bias
+        above = up[:, :, i - 1, j] if i else torch.zeros_like(up[:, :, 0, 0])
+        left = left + above @ layer.link.weight[:, :, 0, 0].T + layer.link.bias
+        own = up[:, :, i, j]
+        if layer.condition is not None and condition is not None:
+            told = condition[:, :, i, j] @ layer.condition.weight[:, :, 0, 0].T + layer.condition.bias
+            own, left = own + told[:, : own.shape[1]], left + told[:, own.shape[1] :]
+        half = own.shape[1] // 2
+        out_v[:, :, i, j] = torch.tanh(own[:, :half]) / (1 + torch.exp(-own[:, half:]))
+        gated = torch.tanh(left[:, :half]) / (1 + torch.exp(-left[:, half:]))
+        mixed = gated @ layer.mix.weight[:, :, 0, 0].T + layer.mix.bias
+        out_h[:, :, i, j] = mixed if layer.first else h[:, :, i, j] + mixed
+    return out_v, out_h
+
+
+@given(NETS, SIZES, st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_the_network_is_its_layers_place_by_place(
+    net: dict[str, int], size: tuple[int, int], seed: int
+) -> None:
+    built, x, condition = made(net, size, seed)
+    v = h = x
+    for layer in built.layers:
+        assert isinstance(layer, GatedLayer)
+        v, h = by_places(layer, v, h, condition)
+    torch.testing.assert_close(built(x, condition), h, rtol=1e-10, atol=1e-10)
 
 
 @given(NETS, SIZES, st.integers(0, 99))

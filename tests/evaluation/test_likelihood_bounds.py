@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from vaebench.contracts import ImageShape
+from vaebench.contracts import Group, ImageShape
 from vaebench.decoders.mlp import Mlp as MlpDecoder
 from vaebench.encoders.mlp import Mlp
 from vaebench.evaluation.draws import Draws
-from vaebench.evaluation.likelihood import bounds, score
+from vaebench.evaluation.likelihood import bounds, default_samples, score
 from vaebench.likelihoods.bernoulli import Bernoulli
 from vaebench.model import Vae
 from vaebench.objectives.elbo import Elbo
@@ -138,3 +138,10 @@ def test_scoring_computes_in_full_precision_and_leaves_the_settings(monkeypatch:
         assert told() == outside == (False, True, True, "high")
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_the_default_k_is_that_of_the_protocol() -> None:
+    """K = 100 for one group, 10 for several, 1 where z is certain: codes alone, or none."""
+    real, codes = Group("z", (2, 1, 1)), Group("codes", (2, 2), 8)
+    due = {(real,): 100, (real, real): 10, (real, codes): 10, (codes,): 1, (codes, codes): 1, (): 1}
+    assert {groups: default_samples(groups) for groups in due} == due

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from vaebench.contracts import Group, Progress
 from vaebench.errors import UsageError
+from vaebench.objectives import balance
 from vaebench.objectives.elbo import Elbo
 
 from .batches import GROUPS, IMAGE, reals
@@ -74,6 +75,15 @@ def test_balance_presses_groups_by_rate_and_size(
         strict=True,
     )
     assert all(torch.allclose(a, b) for a, b in pairs)
+
+
+@given(st.lists(st.lists(st.floats(-9, 9), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_balance_goes_by_the_size_of_a_rate_whatever_its_sign(rates: list[list[float]]) -> None:
+    """A rate that is estimated at a sample may be negative: γ_g ∝ (E|KL_g| + 0.01)/α_g."""
+    kl, alpha = torch.tensor(rates).double(), torch.arange(1, len(rates) + 1).double()
+    raw = [(sum(map(abs, each)) / 3 + 0.01) / size for each, size in zip(rates, alpha.tolist(), strict=True)]
+    due = torch.tensor(raw).double() * len(raw) / sum(raw)
+    assert torch.allclose(balance.coefficients(kl, alpha), due, rtol=1e-6)
 
 
 def test_balance_without_a_warm_up_is_refused() -> None:

@@ -22,7 +22,7 @@ from vaebench.contracts import Dataset
 from vaebench.datasets import load as data
 from vaebench.model import Vae
 
-COMMON = ("batch=32", "steps=28", "warmup=5", "samples=5", "fid_images=210", "score_batch=500", "follow=7")
+COMMON = ("batch=32", "steps=28", "warmup=5", "samples=5", "fid_images=210", "score_batch=100", "follow=7")
 COMMON += ("follow_images=12",)
 
 

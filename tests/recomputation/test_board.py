@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.recomputation.rows import Row, cells, page_of, ranks, table
-from tests.recomputation.runs import ASKED, Made
+from tests.recomputation.runs import ASKED, Made, Run, command
 
 
 def test_the_columns_of_a_section_of_several_rows(board: Path, rows: list[Row]) -> None:
@@ -18,6 +20,19 @@ def test_the_columns_of_a_section_of_several_rows(board: Path, rows: list[Row]) 
         assert line["composition"] == f"`{composition}`"
         due = cells(row, rank, place, fitted=True)
         assert {title: line[title] for title in due} == due
+
+
+def test_numbers_stand_right_and_words_left(board: Path, rows: list[Row]) -> None:
+    page = page_of(board, rows[0]).splitlines()
+    place = next(n for n, line in enumerate(page) if line.startswith("|---"))
+    titles, rule = (page[n].strip("|").split("|") for n in (place - 1, place))
+    left = {title.strip() for title, side in zip(titles, rule, strict=True) if side == "---"}
+    assert {title.split("\N{NO-BREAK SPACE}")[0] for title in left} == {
+        "composition",
+        "samples",
+        "bound",
+        "parts from",
+    }
 
 
 @pytest.mark.parametrize("name", ["binary", "colour"])
@@ -63,3 +78,33 @@ def test_a_rows_commands_are_those_of_its_records(board: Path, rows: list[Row]) 
             named = stored[record["run"]].rpartition("-")[2][:12]
             assert f"seed {record['seed']} ({named})" in item[0]
             assert record["command"] in item[0]
+
+
+def changed(run: Run, folder: Path, fid: dict[str, Any]) -> Path:
+    """A run's folder whose record tells another FID."""
+    folder.mkdir()
+    shutil.copy(run.folder / "run.json", folder)
+    record = json.loads((run.folder / "record.json").read_text())
+    record.pop("sha256", None)
+    record["scores"]["fid"] = fid
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_a_score_that_is_missing_or_doubtful_has_a_note(made: Made, tmp_path: Path) -> None:
+    coded, tall = made["coded"], made["hierarchical"]
+    few = {**coded.record["scores"]["fid"], "few_images": True}
+    lacks = {"outcome": "missing", "why": "nothing fits"}
+    for run, fid in ((coded, few), (tall, lacks)):
+        command("submit", changed(run, tmp_path / run.folder.name, fid), "--root", tmp_path / "board")
+    command("leaderboard", "--root", tmp_path / "board")
+    page = (tmp_path / "board" / "digits.md").read_text()
+    notes = dict(re.findall(r"(?m)^- ([¹²³⁴]) (.*)$", page))
+    for line in table(page):
+        (mark,) = re.findall("[¹²³⁴]", line["FID at 210"])
+        if "ema-vq" in line["composition"]:
+            assert line["FID at 210"] == f"{few['fid']:.2f}{mark}"
+            assert notes[mark].startswith("no more images than features")
+        else:
+            assert line["FID at 210"] == line["FID → ∞"] == line["KID"] == f"—{mark}"
+            assert notes[mark] == "no FID: nothing fits"
