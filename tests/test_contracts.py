@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vaebench.composing.resolve import check_fit
-from vaebench.contracts import Context, Given, ImageShape, Infer, Part, Progress
+from vaebench.contracts import Component, Context, Given, ImageShape, Infer, Progress
 from vaebench.decoders.conv import Conv as ConvDecoder
 from vaebench.decoders.mlp import Mlp as MlpDecoder
 from vaebench.distributions import kl
@@ -177,6 +177,8 @@ def test_an_estimated_prior_is_tagged(images: torch.Tensor) -> None:
         (Gaussian, CodePrior, "prior=b does not fit latent=a: it needs codes;"),
     ],
 )
-def test_pairs_that_cannot_work_are_refused_by_name(latent: type[Part], prior: type[Part], said: str) -> None:
+def test_pairs_that_cannot_work_are_refused_by_name(
+    latent: type[Component], prior: type[Component], said: str
+) -> None:
     with pytest.raises(UsageError, match=said):
         check_fit({"latent": latent, "prior": prior}, {"latent": "a", "prior": "b"}, IMAGE, Registry([]))

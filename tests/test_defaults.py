@@ -15,7 +15,7 @@ from vaebench import registry
 from vaebench.composing import resolve as compose
 from vaebench.composing.defaults import filled
 from vaebench.composing.spec import SLOTS, parse
-from vaebench.contracts import ImageShape, Part, Prior
+from vaebench.contracts import Component, ImageShape, Prior
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.hookspecs import Entry
 from vaebench.registry import OWN, WITHOUT, Registered, Registry, discover
@@ -26,7 +26,7 @@ OPEN = ["enc=mlp", "enc=conv", "latent=gaussian", "latent=topdown", "latent=vq",
 OPEN += ["enc=vdvae", "prior=mog", "obj=iwae", "lik=bernoulli"]
 
 
-class Agreeable(Part):
+class Agreeable(Component):
     """Offers everything that any built-in part needs, and needs nothing."""
 
     offers: ClassVar[frozenset[str]] = frozenset(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.test_components import KNOWN, SMALL, composed, integers
+from tests.composing.test_components import KNOWN, SMALL, composed, integers
 from vaebench.composing.parameters import parameters_of
 from vaebench.composing.resolve import Composition, resolve
 from vaebench.composing.slots import SLOTS

@@ -31,6 +31,7 @@ from vaebench.terms import (
 )
 
 __all__ = [
+    "Component",
     "Context",
     "Dataset",
     "Decoder",
@@ -47,7 +48,6 @@ __all__ = [
     "Likelihood",
     "Objective",
     "Output",
-    "Part",
     "Prior",
     "Progress",
     "Scored",
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 
-class Part(nn.Module):
+class Component(nn.Module):
     """The base class of every component: a module with class attributes that tell which components fit.
 
     ``offers`` are free words. In use are ``real`` and ``codes`` for latents, ``nothing`` for models without
@@ -95,7 +95,11 @@ class Part(nn.Module):
         """Commit running statistics; called once after every optimiser step."""
 
 
-class Encoder(Part):
+Part = Component
+"""The name that the class had at first; plugins that use it keep working."""
+
+
+class Encoder(Component):
     """Encoder: an image to feature maps, from fine to coarse.
 
     It is built as ``Encoder(image, **parameters)``. ``levels`` lists the shapes of its maps.
@@ -108,7 +112,7 @@ class Encoder(Part):
         """Map normalised images (B, C, H, W), floating, to one map (B, *level) for each of ``levels``."""
 
 
-class Latent(Part):
+class Latent(Component):
     """Latent layer: the encoder's features to groups of latents, and those to the decoder's features.
 
     It is built as ``Latent(levels, image, **parameters)`` from the encoder's levels. ``groups`` lists the
@@ -144,7 +148,7 @@ class Latent(Part):
         raise NotImplementedError(f"{type(self).__name__} does not separate the features of its groups")
 
 
-class Prior(Part):
+class Prior(Component):
     """Prior: p(z) of the root group, or p(z_g | z_<g) of every group.
 
     It is built as ``Prior(groups, image, **parameters)``. ``covers`` tells which groups it has a density for.
@@ -184,7 +188,7 @@ class Output(nn.Module):
         return self.likelihood.log_prob(self.parameters_of(h), x)
 
 
-class Decoder(Part):
+class Decoder(Component):
     """Decoder: features of the latents to the last map before the output head.
 
     It is built as ``Decoder(levels, image, **parameters)`` from the latent layer's ``out``. ``width`` is the
@@ -217,7 +221,7 @@ class Decoder(Part):
         return output.likelihood.mean(output.parameters_of(self(features, None)))
 
 
-class Likelihood(Part):
+class Likelihood(Component):
     """Likelihood: a distribution over integer images, independent over pixels given its parameters.
 
     It is built as ``Likelihood(image, **parameters)``. ``channels`` is the number of parameters per pixel.
@@ -265,7 +269,7 @@ class Likelihood(Part):
         """Compute E[x|params], reals in 0 .. levels-1, (B, C, H, W)."""
 
 
-class Objective(Part):
+class Objective(Component):
     """Objective: the loss that training minimises, from per-image terms.
 
     It is built as ``Objective(groups, image, **parameters)``.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.contracts import (
+    Component,
     Context,
     Decoder,
     Encoder,
@@ -18,7 +19,6 @@ from vaebench.contracts import (
     Likelihood,
     Objective,
     Output,
-    Part,
     Prior,
     Progress,
     Scored,
@@ -90,7 +90,7 @@ class Vae(nn.Module):
     def replace_prior(self, prior: Prior) -> Prior:
         """Replace the prior, and return the previous one."""
         before, self.prior = self.prior, prior
-        self.parts = tuple(m for m in self.modules() if isinstance(m, Part))
+        self.parts = tuple(m for m in self.modules() if isinstance(m, Component))
         prior.bind(self.root_posterior)
         return before
 

@@ -28,7 +28,7 @@ def built(hint: Any, default: Any = inspect.Parameter.empty) -> dict[str, Parame
     constructor.__annotations__ = {"image": int, "value": hint}
     if default is not inspect.Parameter.empty:
         constructor.__kwdefaults__ = {"value": default}
-    return parameters_of(type("Part", (), {"__init__": constructor}))
+    return parameters_of(type("Component", (), {"__init__": constructor}))
 
 
 def told(hint: Any, value: Any) -> Any:
@@ -190,11 +190,11 @@ Width = Annotated[int, Meta(ge=1, description="channels")]
 Rate = Annotated[float, Meta(gt=0, description="learning rate")] | None
 
 
-class Part:
+class Component:
     def __init__(self, image: int, depth: int = 3, *, width: Width, rate: Rate = 1) -> None: ...
 
 
-class Inherits(Part):
+class Inherits(Component):
     pass
 
 
@@ -206,7 +206,7 @@ class Struct(msgspec.Struct, kw_only=True):
     rate: Rate = 1
 
 
-@pytest.mark.parametrize("target", [Part, Inherits, function, Struct])
+@pytest.mark.parametrize("target", [Component, Inherits, function, Struct])
 def test_classes_functions_and_structs_are_read_alike(target):
     width, rate = parameters_of(target).values()
     assert (width.name, width.meaning, width.accepts) == ("width", "channels", "an integer >= 1")
@@ -222,7 +222,7 @@ def test_a_class_without_a_constructor_has_no_parameters():
 @settings(deadline=None)
 @given(words)
 def test_an_unknown_name_is_refused_with_what_there_is(name):
-    parameters = parameters_of(Part)
+    parameters = parameters_of(Component)
     assume(name not in parameters)
     for part in ("resnet", ""):
         with pytest.raises(UsageError) as caught:
@@ -235,7 +235,7 @@ def test_an_unknown_name_is_refused_with_what_there_is(name):
 
 def test_a_slip_is_answered_with_the_name():
     with pytest.raises(UsageError) as caught:
-        convert("enc", parameters_of(Part), {"widht": "64"}, "resnet")
+        convert("enc", parameters_of(Component), {"widht": "64"}, "resnet")
     assert str(caught.value) == (
         "enc.widht: resnet has no such parameter; parameters are width, rate (did you mean width?)"
     )
@@ -245,9 +245,12 @@ def test_a_slip_is_answered_with_the_name():
 
 def test_what_is_required_must_be_given_and_defaults_are_left_alone():
     with pytest.raises(UsageError, match=r"^enc\.width is missing: an integer >= 1 is expected$"):
-        convert("enc", parameters_of(Part), {"rate": 1})
-    assert convert("enc", parameters_of(Part), {"rate": "none", "width": "2"}) == {"width": 2, "rate": None}
-    assert convert("enc", parameters_of(Part), {"width": "2"}) == {"width": 2}
+        convert("enc", parameters_of(Component), {"rate": 1})
+    assert convert("enc", parameters_of(Component), {"rate": "none", "width": "2"}) == {
+        "width": 2,
+        "rate": None,
+    }
+    assert convert("enc", parameters_of(Component), {"width": "2"}) == {"width": 2}
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,7 @@ def test_an_annotation_that_no_one_can_check_is_the_authors_to_mend(hint):
     with pytest.raises(VaebenchError) as caught:
         built(hint)
     assert not isinstance(caught.value, UsageError)
-    assert "Part" in str(caught.value)
+    assert "Component" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -290,7 +293,7 @@ def test_an_annotation_that_no_one_can_check_is_the_authors_to_mend(hint):
     ],
 )
 def test_a_default_keeps_to_its_own_range(hint, default):
-    with pytest.raises(VaebenchError, match=r"value of .*Part has the default"):
+    with pytest.raises(VaebenchError, match=r"value of .*Component has the default"):
         built(hint, default)
 
 

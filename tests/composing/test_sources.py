@@ -59,7 +59,7 @@ SAME = {
     "code that is not reached": ("apart.py", "ONE = 2\n"),
     "docstrings": (
         "part.py",
-        FILES["part.py"].replace("Half.", "A half of x,\n    twice.").replace("Part.", "A part"),
+        FILES["part.py"].replace("Half.", "A half of x,\n    twice.").replace("Component.", "A part"),
     ),
     "comments": ("inner/cells.py", "from ..far import away\n\n# Three of them.\nSIZE = 3\n"),
     "formatting": ("inner/cells.py", "from ..far import (\n    away,\n)\nSIZE = (\n    3\n)\n"),

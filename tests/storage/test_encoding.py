@@ -142,7 +142,7 @@ def test_the_hash_of_a_parts_code_does_not_depend_on_its_encoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    code = 'class Part:\n    name = "ä"\n'
+    code = 'class Component:\n    name = "ä"\n'
     for number, content in enumerate(
         (code.encode(), codecs.BOM_UTF8 + code.encode(), code.replace("\n", "\r\n").encode())
     ):
@@ -150,5 +150,5 @@ def test_the_hash_of_a_parts_code_does_not_depend_on_its_encoding(
         package.mkdir()
         (package / "__init__.py").write_bytes(b"")
         (package / "part.py").write_bytes(content)
-    hashes = [source_sha256(f"fake_touched{number}.part:Part") for number in range(3)]
+    hashes = [source_sha256(f"fake_touched{number}.part:Component") for number in range(3)]
     assert None not in hashes

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vaebench.composing.resolve import resolve
 from vaebench.composing.spec import parse
-from vaebench.contracts import ImageShape, Part, Progress
+from vaebench.contracts import Component, ImageShape, Progress
 from vaebench.evaluation.draws import Draws
 from vaebench.evaluation.likelihood import bounds
 from vaebench.model import Vae
@@ -60,7 +60,7 @@ class Silent:
         pass
 
 
-class Counting(Part):
+class Counting(Component):
     """Counts the steps that were taken, and holds a statistic that only ``after_step`` may commit."""
 
     def __init__(self) -> None:

@@ -176,9 +176,9 @@ def _data_lines(data: dict[str, Any]) -> list[str]:
 
 def _fits(components: "Registry", target: Any) -> dict[str, list[str]]:
     """Slot -> the components that fit this one: the needs of both are met."""
-    from vaebench.contracts import Part
+    from vaebench.contracts import Component
 
-    if not (isinstance(target, type) and issubclass(target, Part)):
+    if not (isinstance(target, type) and issubclass(target, Component)):
         return {}
     from vaebench.composing.resolve import companions
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from vaebench.composing.slots import SLOTS
-from vaebench.contracts import ImageShape, Part, Tags
+from vaebench.contracts import Component, ImageShape, Tags
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.registry import OWN, Registered, Registry
 
@@ -40,7 +40,7 @@ def filled(named: Mapping[str, str], image: ImageShape, registry: Registry) -> d
 
 def _complete(
     names: dict[str, str],
-    parts: dict[str, type[Part]],
+    parts: dict[str, type[Component]],
     order: list[str],
     image: ImageShape,
     registry: Registry,
@@ -79,7 +79,7 @@ def _certain(slot: str, name: str, registry: Registry) -> None:
 def _candidates(
     slot: str,
     names: Mapping[str, str],
-    parts: Mapping[str, type[Part]],
+    parts: Mapping[str, type[Component]],
     image: ImageShape,
     registry: Registry,
 ) -> Iterator[Registered]:
@@ -97,17 +97,17 @@ def _candidates(
 
 
 def _first(
-    slot: str, names: Mapping[str, str], parts: Mapping[str, type[Part]], image: ImageShape
+    slot: str, names: Mapping[str, str], parts: Mapping[str, type[Component]], image: ImageShape
 ) -> list[str]:
     return list(dict.fromkeys([*_suggested(slot, parts), _usual(slot, names, image)]))
 
 
-def _suggested(slot: str, parts: Mapping[str, type[Part]]) -> list[str]:
+def _suggested(slot: str, parts: Mapping[str, type[Component]]) -> list[str]:
     """Return the names that the named components suggest for a slot."""
     return [part.suggests[slot] for part in parts.values() if slot in part.suggests]
 
 
-def _fits(slot: str, part: type[Part], parts: Mapping[str, type[Part]], image: ImageShape) -> bool:
+def _fits(slot: str, part: type[Component], parts: Mapping[str, type[Component]], image: ImageShape) -> bool:
     offers = {"data": image.tags, **{s: p.offers for s, p in parts.items()}}
     mine = any(lacking(needs, offers[s]) for s, needs in part.needs.items() if s in offers)
     theirs = any(lacking(p.needs.get(slot, frozenset()), part.offers) for p in parts.values())

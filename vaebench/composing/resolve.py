@@ -8,7 +8,7 @@ from vaebench.composing.defaults import filled, lacking
 from vaebench.composing.parameters import Parameter, convert, parameters_of, text
 from vaebench.composing.slots import SLOTS, TABLE, Slot
 from vaebench.composing.spec import Choice, Spec
-from vaebench.contracts import ImageShape, Part, Prior
+from vaebench.contracts import Component, ImageShape, Prior
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
 from vaebench.registry import Registered, Registry
@@ -20,7 +20,7 @@ class Chosen:
     """The component in a slot: its class, its registry entry, and all its parameters, typed."""
 
     registered: Registered
-    part: type[Part]
+    part: type[Component]
     parameters: Mapping[str, Any]
 
     def made(self, slot: Slot, given: tuple[Any, ...]) -> Any:
@@ -69,7 +69,7 @@ class Composition:
         (slot,) = (slot for slot in TABLE if slot.name == "prior")
         prior: Prior = self.stand_in.made(slot, slot.given({"latent": model.latent}, self.image))
         for module in prior.modules():
-            if isinstance(module, Part):
+            if isinstance(module, Component):
                 module.recompute = model.prior.recompute
         return prior
 
@@ -95,7 +95,7 @@ def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
         data
     """
     named = filled({s: c.name for s, c in spec.choices.items() if c.name}, image, registry)
-    parts: dict[str, type[Part]] = {s: registry.resolve(SLOTS[s], n) for s, n in named.items()}
+    parts: dict[str, type[Component]] = {s: registry.resolve(SLOTS[s], n) for s, n in named.items()}
     choices: dict[str, Choice] = {}
     chosen: dict[str, Chosen] = {}
     for slot, kind in SLOTS.items():
@@ -110,7 +110,7 @@ def resolve(spec: Spec, registry: Registry, image: ImageShape) -> Composition:
 
 
 def _stand_in(
-    parts: Mapping[str, type[Part]], named: Mapping[str, str], image: ImageShape, registry: Registry
+    parts: Mapping[str, type[Component]], named: Mapping[str, str], image: ImageShape, registry: Registry
 ) -> Chosen | None:
     prior = parts["prior"]
     if not (issubclass(prior, Prior) and prior.fitted == "after"):
@@ -125,7 +125,7 @@ def _filled(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> d
 
 
 def check_fit(
-    parts: Mapping[str, type[Part]], names: Mapping[str, str], image: ImageShape, registry: Registry
+    parts: Mapping[str, type[Component]], names: Mapping[str, str], image: ImageShape, registry: Registry
 ) -> None:
     """Check that the needs of every component are met by the components and the data that it names.
 
@@ -149,7 +149,7 @@ def check_fit(
             )
 
 
-def companions(registry: Registry, part: type[Part]) -> dict[str, list[str]]:
+def companions(registry: Registry, part: type[Component]) -> dict[str, list[str]]:
     """Return the components of other slots that fit this one: slot -> names.
 
     Slots in which neither side has needs are left out, because everything fits there.
@@ -171,9 +171,9 @@ def companions(registry: Registry, part: type[Part]) -> dict[str, list[str]]:
     return fitting
 
 
-def _loadable(registry: Registry, kind: str) -> dict[str, type[Part]]:
+def _loadable(registry: Registry, kind: str) -> dict[str, type[Component]]:
     """Return the components of a kind by name, without those that cannot be loaded."""
-    parts: dict[str, type[Part]] = {}
+    parts: dict[str, type[Component]] = {}
     for name in registry.names(kind):
         try:
             parts[name] = registry.resolve(kind, name)

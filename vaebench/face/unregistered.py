@@ -11,7 +11,7 @@ from typing import Any
 from vaebench import contracts
 from vaebench.composing.parameters import parameters_of
 from vaebench.composing.slots import SLOTS
-from vaebench.contracts import Dataset, Part
+from vaebench.contracts import Component, Dataset
 from vaebench.errors import UsageError
 from vaebench.face.code import code_sha256
 from vaebench.face.images import checked_dataset
@@ -22,7 +22,9 @@ from vaebench.text import one_line
 _DIGITS = 10
 """Digits of the hash in a name."""
 
-BASES: Mapping[str, type[Part]] = {kind: getattr(contracts, kind.capitalize()) for kind in SLOTS.values()}
+BASES: Mapping[str, type[Component]] = {
+    kind: getattr(contracts, kind.capitalize()) for kind in SLOTS.values()
+}
 """Each kind of component, and the contract that its classes inherit."""
 
 
@@ -82,7 +84,7 @@ def changed(asked: Mapping[str, Any], held: Mapping[str, Any]) -> str:
     return ""
 
 
-def _check(part: type[Part], name: str) -> None:
+def _check(part: type[Component], name: str) -> None:
     """Refuse a class that could not be registered."""
     # The contracts are torch modules and no abstract base classes, so Python itself refuses nothing.
     if missing := [n for n in dir(part) if getattr(getattr(part, n, None), "__isabstractmethod__", False)]:

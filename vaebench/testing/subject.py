@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vaebench.composing.resolve import check_fit, wire
 from vaebench.composing.slots import SLOTS, TABLE, Slot
-from vaebench.contracts import ImageShape, Part, Prior
+from vaebench.contracts import Component, ImageShape, Prior
 from vaebench.errors import UsageError, VaebenchError
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
@@ -133,7 +133,7 @@ class PartSubject(Subject):
             return names
         return None
 
-    def _part(self, slot: str, name: str) -> type[Part]:
+    def _part(self, slot: str, name: str) -> type[Component]:
         return self.target if slot == self.slot else self.neighbours.resolve(SLOTS[slot], name)
 
     def _options(self, slot: str) -> list[str]:
@@ -173,9 +173,9 @@ class PartSubject(Subject):
                 raise NotTriedError(str(error)) from error
         return model
 
-    def part(self, model: Vae) -> Part:
+    def part(self, model: Vae) -> Component:
         """The subject's module within a model."""
-        part: Part = getattr(model, self.kind)
+        part: Component = getattr(model, self.kind)
         return part
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaebench.contracts import Part, Progress
+from vaebench.contracts import Component, Progress
 
 FIRST_ITERATIONS = 40
 ITERATIONS = 4
@@ -82,7 +82,7 @@ def scale_norm(module: nn.Module) -> Tensor:
     return sum((torch.stack(scales).abs().amax(1).sum() for scales in by_size.values()), torch.zeros(()))
 
 
-class Regularised(Part):
+class Regularised(Component):
     """A component with the penalty λ·Σσ(W) + λ·Σ max|γ_BN| on its Lipschitz constants (sec. 3.2, eq. 5)."""
 
     regularisation: float

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from vaebench.composing.parameters import parameters_of
 from vaebench.composing.slots import SLOTS
-from vaebench.contracts import ImageShape, Part, Progress
+from vaebench.contracts import Component, ImageShape, Progress
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise, TorchNoise
 from vaebench.testing.law import Law, close, hold, same
 from vaebench.testing.strategies import models
 from vaebench.testing.subject import PartSubject, random_images, rows
 
-CONTRACT = "vaebench/contracts.py, Part"
+CONTRACT = "vaebench/contracts.py, Component"
 
 
 def scores(model: Vae, x: Tensor, noise: ImageNoise, samples: int = 1) -> Tensor:
@@ -50,10 +50,10 @@ def is_documented(subject: PartSubject) -> None:
     """Check docstring, needs, suggests and parameter descriptions of the class."""
     part = subject.target
     hold(
-        isinstance(part, type) and issubclass(part, Part),
+        isinstance(part, type) and issubclass(part, Component),
         "the registered target",
         part,
-        "a vaebench.contracts.Part",
+        "a vaebench.contracts.Component",
     )
     hold(
         (part.__doc__ or "").strip(),
@@ -225,7 +225,7 @@ def _range(image: ImageShape) -> str:
 EVERY = (
     Law(
         "the component is documented",
-        "It is a Part with a docstring, its needs and suggests name slots, its parameters have descriptions.",
+        "It has a docstring, its needs and suggests name slots, and its parameters have descriptions.",
         CONTRACT,
         is_documented,
     ),
@@ -263,7 +263,7 @@ EVERY = (
     Law(
         "evaluation changes no state",
         "Scoring, sampling and reconstruction in eval mode change no parameter, buffer or global generator.",
-        "vaebench/contracts.py, Part.after_step; vaebench/noise.py",
+        "vaebench/contracts.py, Component.after_step; vaebench/noise.py",
         evaluation_leaves_no_trace,
         models,
         tries=6,

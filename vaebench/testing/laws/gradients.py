@@ -83,7 +83,7 @@ GRADIENTS = (
     Law(
         "gradient reaches every parameter",
         "Each parameter has a nonzero gradient within four steps from some seed, or untrained says why not.",
-        "vaebench/contracts.py, Part.untrained",
+        "vaebench/contracts.py, Component.untrained",
         gradient_reaches,
         lambda subject: models(subject, 4, 7),
         tries=6,
@@ -91,7 +91,7 @@ GRADIENTS = (
     Law(
         "recompute changes nothing",
         "With activations recomputed, the loss, its gradients and running statistics stay the same.",
-        "vaebench/contracts.py, Part.recompute",
+        "vaebench/contracts.py, Component.recompute",
         recompute_changes_nothing,
         models,
         tries=2,

@@ -207,7 +207,7 @@ LATENTS = (
     Law(
         "offers match the groups",
         "Layers that offer real, codes or single have real groups, groups of codes, or one group.",
-        CONTRACT + ".groups; Part.offers",
+        CONTRACT + ".groups; Component.offers",
         offers_match,
         models,
         tries=8,
@@ -239,7 +239,7 @@ LATENTS = (
     Law(
         "evaluation learns nothing",
         "Inference in eval mode, then after_step, change no state.",
-        "vaebench/contracts.py, Part.after_step",
+        "vaebench/contracts.py, Component.after_step",
         evaluation_learns_nothing,
         models,
         tries=6,

@@ -292,7 +292,7 @@ QUANTISATION = (
     Law(
         "a look-up changes no code",
         "A look-up in train mode changes no code; only after_step does.",
-        "vaebench/contracts.py, Part.after_step",
+        "vaebench/contracts.py, Component.after_step",
         asking_changes_no_code,
         models,
         tries=8,
