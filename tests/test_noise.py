@@ -79,7 +79,7 @@ def test_any_64_bits_are_inside_the_open_interval(bits: int) -> None:
 def test_wrong_shapes_are_named() -> None:
     with pytest.raises(ValueError, match="3 rows cannot fill 2 rows"):
         ImageNoise(0, torch.arange(3)).normal(torch.empty(2, 1))
-    with pytest.raises(ValueError, match=r"shape \(1, 2\), wanted \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(1, 2\), but \(1, 3\) is needed"):
         GivenNoise([torch.zeros(1, 2)]).normal(torch.empty(1, 3))
     with pytest.raises(ValueError, match="no draws are left"):
         GivenNoise([]).normal(torch.empty(1))

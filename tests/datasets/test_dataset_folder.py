@@ -253,7 +253,7 @@ def empty_splits(place: Path) -> None:
     [
         (nothing, "no such folder"),
         (a_file, "is a file"),
-        (no_images, "image's suffix"),
+        (no_images, "suffix of an image"),
         (two_images, r"at least 3 usable images are needed; there are 2; 1 of 3 .* 3\.png \(not an image\)"),
         (an_empty_test, "no usable image is left for the test split"),
         (empty_splits, "below its test and train folders"),

@@ -183,7 +183,7 @@ def test_a_handful_of_photos_has_all_splits_and_says_how(count: int, tmp_path: P
 def test_copies_of_one_photo_cannot_be_split_by_their_bytes(tmp_path: Path) -> None:
     for number in range(5):
         write(tmp_path, f"{number}.png", 0)
-    with pytest.raises(UsageError, match=r"left for the .* split; split=shuffle"):
+    with pytest.raises(UsageError, match=r"left for the .* split; use split=shuffle"):
         load(tmp_path)
     assert "1 test images are in train" in load(tmp_path, split="shuffle").notes[0]
 

@@ -157,7 +157,7 @@ def test_two_dimensions_are_only_turned_by_pca(count: int, dims: int, seed: int)
 
 
 def test_what_cannot_be_mapped_is_said() -> None:
-    with pytest.raises(UsageError, match="the same"):
+    with pytest.raises(UsageError, match="are equal"):
         charts.projected(np.ones((5, 3)), "pca", 0)
     with pytest.raises(UsageError, match="at least three test images"):
         charts.projected(np.ones((2, 3)), "tsne", 0)

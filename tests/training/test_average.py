@@ -63,9 +63,9 @@ def test_few_steps_are_scored_as_they_were_trained_or_a_line_says_so(
     assert "averaged weights" not in capsys.readouterr().err
     assert bits(tmp_path / "default") < 1.05 * bits(tmp_path / "raw")
     assert bits(tmp_path / "constant") > 1.15 * bits(tmp_path / "raw")
-    assert "the averaged ones are scored" in told
+    assert "the averaged weights are scored" in told
     assert "the test images need" in told
-    assert "the averaged ones are scored" not in quiet
+    assert "the averaged weights are scored" not in quiet
     assert "the test images need" not in quiet
 
 
