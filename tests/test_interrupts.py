@@ -273,7 +273,7 @@ def test_a_process_that_trains_ends_by_its_signal(number: signal.Signals, tmp_pa
     with process:
         try:
             assert process.stderr is not None
-            while '"step"' not in (line := process.stderr.readline()):
+            while '"event":"step"' not in (line := process.stderr.readline()):
                 assert line
             process.send_signal(number)
             _, err = process.communicate(timeout=120)

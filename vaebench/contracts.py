@@ -48,6 +48,7 @@ __all__ = [
     "Likelihood",
     "Objective",
     "Output",
+    "Part",
     "Prior",
     "Progress",
     "Scored",
