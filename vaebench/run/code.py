@@ -9,7 +9,7 @@ from vaebench.errors import DamagedError
 from vaebench.run.folder import RunFolder
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Store
-from vaebench.training.loop import State, state_of
+from vaebench.training.state import State, state_of
 
 Code = Mapping[str, str | None]
 """Slot -> the hash of its component's code; None where it is unknown."""

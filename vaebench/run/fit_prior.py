@@ -17,9 +17,9 @@ from vaebench.run.train import PRIOR, stand_in, train
 from vaebench.settings import Training
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
-from vaebench.training.loop import State, state_of
 from vaebench.training.machine import machine_of
 from vaebench.training.prior import PriorFit
+from vaebench.training.state import State, state_of
 
 
 def train_rest(job: Job, model: Vae) -> State:

@@ -14,9 +14,10 @@ from vaebench.run.reporter import RunReporter
 from vaebench.run.trace import DataTrace
 from vaebench.settings import Training
 from vaebench.training.checkpoint import Store
-from vaebench.training.loop import M, State, Trainer
+from vaebench.training.loop import M, Trainer
 from vaebench.training.machine import Machine
 from vaebench.training.remarks import of_average
+from vaebench.training.state import State
 from vaebench.training.stream import Stream
 
 

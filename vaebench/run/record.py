@@ -26,7 +26,7 @@ from vaebench.run.prepare import Prepared
 from vaebench.run.trace import DataTrace
 from vaebench.settings import FITTING, Scoring, Training
 from vaebench.storage.later import absences
-from vaebench.training.loop import State
+from vaebench.training.state import State
 
 
 @dataclass

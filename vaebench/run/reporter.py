@@ -3,7 +3,7 @@
 from typing import Literal, Protocol
 
 from vaebench.run.events import Name
-from vaebench.training.loop import Reporter
+from vaebench.training.state import Reporter
 
 
 class RunReporter(Reporter, Protocol):

@@ -28,8 +28,8 @@ from vaebench.storage.seal import seal
 from vaebench.storage.strict_json import strict
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint
-from vaebench.training.loop import State
 from vaebench.training.remarks import of_test
+from vaebench.training.state import State
 
 
 def run(job: Job, model: Vae) -> Record:

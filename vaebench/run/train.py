@@ -15,7 +15,7 @@ from vaebench.run.events import TRAINING
 from vaebench.run.job import Job, Stage
 from vaebench.run.prepare import Prepared
 from vaebench.training.checkpoint import Store
-from vaebench.training.loop import State
+from vaebench.training.state import State
 
 PRIOR = "prior."
 """The prefix of the names of a prior's weights."""
