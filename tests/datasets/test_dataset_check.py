@@ -181,6 +181,11 @@ def test_what_is_no_data_set_is_refused(given: Any) -> None:
     assert "where a vaebench.contracts.Dataset is expected" in refused(given)
 
 
+@pytest.mark.parametrize("names", [["a.png"], {"tests": ()}, {"test": ("a.png",)}])
+def test_file_names_that_fit_no_images_are_refused(names: Any) -> None:
+    assert "names" in refused(dataclasses.replace(good(), names=names))
+
+
 def same(a: Dataset, b: Dataset) -> bool:
     return all(
         torch.equal(x.images, y.images) and torch.equal(x.labels, y.labels)  # type: ignore[arg-type]

@@ -49,6 +49,15 @@ def labelled(data: Dataset, paths: dict[int, str]) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("options", [{}, {"split": "shuffle"}])
+def test_each_image_has_the_name_of_its_file(options: dict[str, str], tmp_path: Path) -> None:
+    paths = lay(tmp_path, [f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(20)])
+    data = load(tmp_path, **options)
+    for name in (TRAIN, VALIDATION, TEST):
+        images = getattr(data, name).images
+        assert data.names[name] == tuple(paths[int(image[0, 0, 0])] for image in images)
+
+
 def two_classes(pattern: str, each: int = 4) -> list[str]:
     return [pattern.format(kind) + f"/{number}.png" for kind in ("cat", "dog") for number in range(each)]
 

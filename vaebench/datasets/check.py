@@ -3,7 +3,7 @@
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,7 @@ def checked(label: str, given: Any) -> Dataset:
     _check_draw(label, given, train.images, image)
     classes = _texts(label, "classes", given.classes)
     _check_classes(label, classes, train, validation, test)
+    _check_names(label, given.names, {"train": train, "validation": validation, "test": test})
     return replace(
         given,
         image=image,
@@ -155,6 +156,20 @@ def _check_classes(label: str, classes: tuple[str, ...], *splits: Split) -> None
             f"{label}: it names {len(classes)} classes and has the label {most}, "
             "where a name for each is expected"
         )
+
+
+def _check_names(label: str, names: Any, splits: Mapping[str, Split]) -> None:
+    """Check that each split that has file names has one for each image."""
+    if not isinstance(names, Mapping):
+        raise UsageError(f"{label}: its names are {_kind(names)}, where a table of splits is expected")
+    for split, files in names.items():
+        if split not in splits:
+            raise UsageError(f"{label}: it names files of {one_line(split)}; splits are {', '.join(splits)}")
+        if len(files) != len(splits[split].images):
+            raise UsageError(
+                f"{label}: it names {len(files)} files of its {split} split, "
+                f"where {len(splits[split].images)} are expected, one for each image"
+            )
 
 
 def _tensor(given: Any) -> Tensor | None:

@@ -94,6 +94,10 @@ def folder(
         extractor="inception",
         notes=_notes(skipped, layout, rows, splits),
         classes=names,
+        names={
+            role: tuple(str(layout.files[usable[row]]) for row in chosen.tolist())
+            for role, chosen in (("train", rows.train), ("validation", rows.validation), ("test", rows.test))
+        },
         files_sha256=files_sha256(zip(map(str, layout.files), read.sha256, strict=True)),
         settled={"split": split},
     )

@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -91,6 +92,7 @@ def assemble(
     stored: int = 256,
     notes: tuple[str, ...] = (),
     classes: tuple[str, ...] = (),
+    names: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     files_sha256: str | None = None,
     settled: Mapping[str, str] | None = None,
 ) -> Dataset:
@@ -112,6 +114,7 @@ def assemble(
         epochs=epochs,
         notes=notes,
         classes=classes,
+        names=names,
         files_sha256=files_sha256,
         settled=settled or {},
     )
