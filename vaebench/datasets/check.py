@@ -164,7 +164,9 @@ def _check_names(label: str, names: Any, splits: Mapping[str, Split]) -> None:
         raise UsageError(f"{label}: its names are {_kind(names)}, where a table of splits is expected")
     for split, files in names.items():
         if split not in splits:
-            raise UsageError(f"{label}: it names files of {one_line(split)}; splits are {', '.join(splits)}")
+            raise UsageError(
+                f"{label}: it names files of {one_line(split)}, where {', '.join(splits)} are expected"
+            )
         if len(files) != len(splits[split].images):
             raise UsageError(
                 f"{label}: it names {len(files)} files of its {split} split, "
