@@ -76,4 +76,4 @@ def test_the_chart_of_the_bound(board: Path, made: Made, rows: list[Row]) -> Non
                 assert near(y, chart.y(bits))
                 assert near(bar[1], chart.y(bits - error))
                 assert near(bar[2], chart.y(bits + error))
-        assert f"on {next(t['images'] for t in followed.values() if t)} of the test images" in chart.caption
+        assert f"on {next(t['images'] for t in followed.values() if t)} test images" in chart.caption
