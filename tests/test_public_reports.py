@@ -119,6 +119,6 @@ def test_text_that_looks_like_a_number_stays_text(name: str, tmp_path: Path) -> 
     run = tmp_path / "run"
     assert call("run", "--recipe", recipe, "--set", "batch=2", "--device", "cpu", "--out", run) == 0
     record = records.read(run / "record.json")
-    assert record.data.spec == f"folder:{data}"
+    assert record.data.spec == f"folder:{data},split=hash"
     assert record.training.lr == 1e-3
-    assert json.loads((run / "run.json").read_bytes())["data"] == f"folder:{data}"
+    assert json.loads((run / "run.json").read_bytes())["data"] == f"folder:{data},split=hash"

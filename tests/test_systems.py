@@ -134,7 +134,7 @@ def test_files_are_written_where_folders_cannot_be_flushed(
             raise PermissionError(13, "Permission denied", str(path))
         return original(path, *rest, **more)
 
-    monkeypatch.setattr("vaebench.files._FLUSHES_FOLDERS", False)
+    monkeypatch.setattr("vaebench.storage.files._FLUSHES_FOLDERS", False)
     monkeypatch.setattr(os, "open", refusing)
     write_atomic(tmp_path / "a", b"1")
     write_folder_atomic(tmp_path / "f", {"b": b"2"})

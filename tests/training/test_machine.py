@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.command import call
-from tests.test_recording import CODED, FIT, FLAT, QUICK, interrupted
+from tests.run.test_recording import CODED, FIT, FLAT, QUICK, interrupted
 from vaebench import records
 from vaebench.leaderboard.identity import digest
 from vaebench.training.machine import changes, machine_of
