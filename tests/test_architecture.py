@@ -50,7 +50,7 @@ ALLOWED = {
     | {"composing", "evaluation", "latents", "model", "objectives", "priors", "registry"},
     "run": BELOW_RUN,
     "bench": BELOW_RUN | {"leaderboard", "run"},
-    "progress": {"contracts"},
+    "progress": {"contracts", "run"},
     "face": BELOW_RUN | {"images", "leaderboard", "progress", "run"},
     "cli": None,
     "__init__": set(),

@@ -102,7 +102,7 @@ def test_a_loose_writer_would_be_seen(code: str) -> None:
 def test_a_diverging_run_tells_of_it_in_strict_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("vaebench.cli.progress.Events.every", 0.0)
+    monkeypatch.setattr("vaebench.progress.Events.every", 0.0)
     words = ("--steps", 60, "--set", "lr=1e30", "--set", "clip=0", "--set", "warmup=0", "--set", "ema=0")
     words = (*words, "--set", "samples=1", "--set", "extractor=off", "--set", "skip_limit=3")
     code = call("run", "--compose", FLAT, *words, "--progress", "json", "--out", tmp_path / "run")

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
-from vaebench.cli.progress import Bar
 
 from vaebench.cli import group
 from vaebench.cli.streams import spell_what_cannot_be_encoded, spelt
+from vaebench.progress import Bar
 
 ENCODINGS = ("ascii", "cp1252", "latin-1", "cp437", "utf-8")
 EVERYTHING = """

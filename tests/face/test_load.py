@@ -41,7 +41,7 @@ def test_draws_are_those_of_the_seed_and_torch_draws_on_as_before(finished: Path
     vb.evaluate(run, samples=1, extractor="off", progress="off")
     assert torch.equal(torch.random.get_rng_state(), before)
     assert run.sample(5).dtype == torch.int64
-    with pytest.raises(UsageError, match="class 1: the prior of this run knows no classes"):
+    with pytest.raises(UsageError, match="class 1: the prior of this run has no classes"):
         run.sample(2, label=1)
 
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_scored_is_one_line(finished: Path, given: dict, line: st
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, finished: Path) -> None:
-    with pytest.raises(UsageError, match="is not the folder of a run"):
+    with pytest.raises(UsageError, match="is not a run folder"):
         vb.load(tmp_path / "nothing")
     damaged = tmp_path / "damaged"
     shutil.copytree(finished, damaged)

@@ -27,7 +27,7 @@ def test_parts_are_those_of_the_command(word: str | None, capsys: pytest.Capture
 
 
 def test_an_unknown_kind_is_one_line() -> None:
-    with pytest.raises(UsageError, match=r"piror is no kind.*did you mean prior"):
+    with pytest.raises(UsageError, match=r"unknown kind piror.*did you mean prior"):
         vb.list_parts("piror")
 
 

@@ -80,7 +80,7 @@ def test_a_finished_run_is_returned_and_an_interrupted_one_goes_on(tmp_path: Pat
         vb.train(TINY, out=tmp_path / "cut", **{**given, "progress": Interrupting()})
     with pytest.raises(UsageError, match="cut has no weights yet"):
         vb.load(tmp_path / "cut")
-    with pytest.raises(UsageError, match="holds an interrupted run of just this"):
+    with pytest.raises(UsageError, match="contains this run already, interrupted"):
         vb.train(TINY, out=tmp_path / "cut", **given)
     cut = vb.train(TINY, out=tmp_path / "cut", resume=True, **given)
     assert cut.record.weights_sha256 == whole.record.weights_sha256
@@ -105,7 +105,7 @@ def test_settings_of_a_fit_are_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"epohs": 3}, "epohs is no setting.*did you mean epochs"),
+        ({"epohs": 3}, "unknown setting epohs.*did you mean epochs"),
         ({"steps": 1, "epochs": 1}, "give steps or epochs, not both"),
         ({"steps": 0}, "steps=0: an integer >= 1"),
         ({"seed": 3}, "seed=3: this model was composed with seed=0; compose it anew with seed="),

@@ -125,7 +125,7 @@ def test_a_zeroed_group_has_no_direct_say(group: int) -> None:
 
 
 def test_what_cannot_be_zeroed_is_said() -> None:
-    with pytest.raises(UsageError, match=r"^this model cannot leave out a group: Gaussian does not say"):
+    with pytest.raises(UsageError, match=r"^this model cannot leave out a group: Gaussian does not separate"):
         paths.morph(model_of("vectors"), ends(), 3, Draws(), moving={0}, zero={0})
 
 

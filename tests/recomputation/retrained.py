@@ -21,9 +21,13 @@ OPTIMISERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "adamax": to
 def averaged(average: Weights | None, now: Weights, taken: int, settings: dict[str, Any]) -> Weights:
     """The rule of the weight average: a ← γ a + (1−γ) w, begun as the weights after the first step.
 
-    :param taken: steps that were taken before this one
+    With warm-up γ = min(ema, (1 + t) / (10 + t)) after t updates, else γ = ema.
+
+    :param taken: t, the steps that were taken before this one
     """
     decay = settings["ema"] if taken else 0.0
+    if settings["ema_warmup"]:
+        decay = min(decay, (1 + taken) / (10 + taken))
     return {n: w.clone() if average is None else decay * average[n] + (1 - decay) * w for n, w in now.items()}
 
 
@@ -167,10 +171,19 @@ def begun(build: Callable[[], Vae], data: Dataset, seed: int, words: str) -> Vae
     return model
 
 
-def trained(build: Callable[[], Vae], data: Dataset, record: dict[str, Any]) -> tuple[Vae, Went]:
-    """The whole model, trained as the record says."""
+def trained(
+    build: Callable[[], Vae],
+    data: Dataset,
+    record: dict[str, Any],
+    stand_in: Callable[[Vae], object] = lambda model: None,
+) -> tuple[Vae, Went]:
+    """The whole model, trained as the record says.
+
+    :param stand_in: puts something else into the place of a prior that is fitted afterwards
+    """
     seed, noise_seed = record["seed"], record["scoring"]["noise_seed"]
     model = begun(build, data, seed, "initial weights").train()
+    stand_in(model)
 
     def commit() -> None:
         for part in model.parts:
@@ -190,7 +203,7 @@ def trained(build: Callable[[], Vae], data: Dataset, record: dict[str, Any]) -> 
 def fitted(build: Callable[[], Vae], rest: Vae, data: Dataset, record: dict[str, Any]) -> tuple[Vae, Went]:
     """The model with its prior fitted to the codes of the trained rest, classes given where it knows them."""
     seed, noise_seed = record["seed"], record["scoring"]["noise_seed"]
-    model = begun(build, data, seed, "initial prior").eval()
+    model = begun(build, data, seed, "initial weights").eval()
     own = model.prior.state_dict()
     model.load_state_dict(
         {n: t for n, t in rest.state_dict().items() if not n.startswith("prior.")}, strict=False

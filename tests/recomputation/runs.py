@@ -64,7 +64,15 @@ ASKED = {
         "prior.layers=2,prior.classes=10,dec=conv,dec.width=8,lik=logistic",
         "digits",
         (
-            *("ema=0.8", "lr=0.01", "validate=0.2", "fit.steps=25", "fit.batch=50", "fit.ema=0.7"),
+            *(
+                "ema=0.8",
+                "ema_warmup=false",
+                "lr=0.01",
+                "validate=0.2",
+                "fit.steps=25",
+                "fit.batch=50",
+                "fit.ema=0.7",
+            ),
             *("fit.lr=0.02", "fit.warmup=3", "fit.validate=0.3", "fit.patience=0"),
         ),
     ),
@@ -72,7 +80,7 @@ ASKED = {
         "enc=resnet,enc.width=8,latent=topdown,latent.blocks=2x1,4m2,8m4,latent.z_channels=2,prior=normal,"
         "dec=resnet,dec.width=8,lik=logistic",
         "digits",
-        ("ema=0.9", "lr=0.01", "validate=0.2", "clip=0"),
+        ("ema=0.9", "ema_warmup=false", "lr=0.01", "validate=0.2", "clip=0"),
     ),
 }
 
@@ -124,7 +132,9 @@ class Run:
     record: dict[str, Any]
     weights: dict[str, Tensor]
     data: Dataset
-    build: Callable[..., Vae]
+    build: Callable[[], Vae]
+    stand_in: Callable[[Vae], object]
+    """Puts into a model what takes the prior's place while the rest trains."""
 
     @property
     def model(self) -> Vae:
@@ -141,7 +151,12 @@ def opened(folder: Path) -> Run:
     _, images = data.load(spec.parse_data(record["data"]["spec"]), parts, folder)
     composition = compose.resolve(spec.parse(record["composition"]), parts, images.image)
     training = settings.Training(**record["training"])
-    return Run(folder, record, weights, images, lambda **stand: composition.build(training, **stand))
+
+    def stand_in(model: Vae) -> object:
+        prior = composition.build_stand_in(model)
+        return prior is not None and model.replace_prior(prior)
+
+    return Run(folder, record, weights, images, lambda: composition.build(training), stand_in)
 
 
 class Made(dict[str, Run]):

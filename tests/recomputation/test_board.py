@@ -31,7 +31,7 @@ def test_numbers_stand_right_and_words_left(board: Path, rows: list[Row]) -> Non
         "composition",
         "samples",
         "bound",
-        "parts from",
+        "components from",
     }
 
 

@@ -23,7 +23,8 @@ class Again(dict[str, tuple[Vae, Went, Went | None]]):
     def __missing__(self, name: str) -> tuple[Vae, Went, Went | None]:
         run = self.made[name]
         after = run.record.get("fit") is not None
-        rest, went = retrained.trained(lambda: run.build(stand_in=after), run.data, run.record)
+        swapped = (run.stand_in,) if after else ()
+        rest, went = retrained.trained(run.build, run.data, run.record, *swapped)
         model, fit = retrained.fitted(run.build, rest, run.data, run.record) if after else (rest, None)
         self[name] = model, went, fit
         return self[name]

@@ -65,7 +65,7 @@ def test_the_keys_that_scripts_read_stay(name: str) -> None:
 def test_a_run_that_diverges_tells_so_in_strict_json(
     tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaebench.cli.progress.Events.every", 0.0)
+    monkeypatch.setattr("vaebench.progress.Events.every", 0.0)
     words = ("run", "--compose", "enc=mlp,latent.dim=2", "--steps", 30, "--set", "lr=1e30", "--set", "clip=0")
     code = call(*words, "--progress", "json", "--device", "cpu", "--out", tmp_path / "run")
     assert code != 0

@@ -125,7 +125,8 @@ def test_folders_of_the_first_version_are_known_by_their_record_or_checkpoints(
     if forget == "record.json":
         (tmp_path / "run" / "record.json").unlink()
     photograph(photos, "a-new-one", 99)
-    assert call("eval", tmp_path / "run", "--device", "cpu") == REFUSED
+    words = ("run", "--resume", "--out") if forget == "record.json" else ("eval",)
+    assert call(*words, tmp_path / "run", "--device", "cpu") == REFUSED
 
 
 def test_checkpoints_of_other_data_are_not_taken_up(photos: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import io
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from vaebench.face.origin import origin_of
 from vaebench.face.programs import Decoder, Encoder, compare, deterministic, program
 from vaebench.model import Vae
 from vaebench.storage.files import write_atomic
+from vaebench.storage.strict_json import strict
 
 if TYPE_CHECKING:
     from vaebench.face.run import Run
@@ -78,7 +78,7 @@ def export(model: "Vae | Run", out: str | os.PathLike[str]) -> tuple[Path, Path]
     paths = [Path(out) / name for name in FILES]
     for path, each in zip(paths, programs, strict=True):
         file = io.BytesIO()
-        torch.export.save(each, file, extra_files={"vaebench.json": json.dumps(about)})
+        torch.export.save(each, file, extra_files={"vaebench.json": strict(about)})
         write_atomic(path, file.getvalue())
     return paths[0], paths[1]
 

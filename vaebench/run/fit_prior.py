@@ -17,7 +17,6 @@ from vaebench.run.train import PRIOR, stand_in, train
 from vaebench.settings import Training
 from vaebench.training import checkpoint
 from vaebench.training.checkpoint import Checkpoint, Store
-from vaebench.training.machine import machine_of
 from vaebench.training.prior import PriorFit
 from vaebench.training.state import State, state_of
 
@@ -28,10 +27,7 @@ def train_rest(job: Job, model: Vae) -> State:
     if folder.rest.is_dir():
         base = job.prepared.request.base
         try:
-            state = state_of(checkpoint.load(folder.rest), folder.rest)
-            if base is None or not base.frozen:
-                state.go_on(machine_of(job.prepared.device), "from the prior's fit", job.reporter)
-            return state
+            return state_of(checkpoint.load(folder.rest), folder.rest)
         except DamagedError as error:
             if base is not None and base.frozen:  # it was never trained here
                 raise
