@@ -40,6 +40,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     base: Base | None = None
 
     @property
+    def only_prior(self) -> bool:
+        """Whether a new prior is fitted and everything else stays as the base run left it."""
+        return self.base is not None and self.base.frozen
+
+    @property
     def digest(self) -> str:
         """Eight hex digits of a hash of the whole request."""
         table = later.content(self, always=_NAMED_BY_ALL)

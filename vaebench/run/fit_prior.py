@@ -25,11 +25,10 @@ def train_rest(job: Job, model: Vae) -> State:
     """Train everything but the prior and keep its weights in the folder, unless the folder holds them."""
     folder = job.folder
     if folder.rest.is_dir():
-        base = job.prepared.request.base
         try:
             return state_of(checkpoint.load(folder.rest), folder.rest)
         except DamagedError as error:
-            if base is not None and base.frozen:  # it was never trained here
+            if job.prepared.request.only_prior:  # it was never trained here
                 raise
             job.reporter.say(f"{error}; it is restored from the checkpoints")
     substitute = stand_in(job.prepared, model)

@@ -55,7 +55,7 @@ def perform(
     folder = RunFolder(place.out or Path("runs") / prepared.request.folder_name)
     if not folder.record.exists():
         check_trainable(prepared)
-    if base is not None and not prepared.request.base.frozen:  # type: ignore[union-attr]
+    if base is not None and not prepared.request.only_prior:
         start.check(base, model, prepared.data.image)
     with folder.locked():
         finished = _existing(folder, prepared.request, place.resume)
@@ -108,15 +108,14 @@ def _trace(folder: RunFolder, base: RunFolder | None, prepared: Prepared, place:
     if base is None:
         return now
     before = trace.of_folder(base)
-    if prepared.request.base.frozen:  # type: ignore[union-attr]
+    if prepared.request.only_prior:
         now = trace.checked(base, prepared.data, allow=place.other_data)
     return msgspec.structs.replace(now, base=before.checksum if before else None)
 
 
 def _keep(base: RunFolder, folder: RunFolder, prepared: Prepared) -> None:
     """Copy the weights from which the run starts into its folder."""
-    assert prepared.request.base is not None
-    (take_rest if prepared.request.base.frozen else start.keep)(base, folder)
+    (take_rest if prepared.request.only_prior else start.keep)(base, folder)
 
 
 def _introduce(prepared: Prepared, folder: RunFolder, reporter: RunReporter) -> None:

@@ -124,8 +124,7 @@ def _with_budget(settings: Training, dataset: Dataset) -> Training:
 
 def _fitting(request: Request, composition: Composition, dataset: Dataset) -> Training | None:
     """Return the settings of the prior's fit, by default with the data set's budget; None without a fit."""
-    replaced = request.base is not None and request.base.frozen
-    if composition.stand_in is None and not replaced:
+    if composition.stand_in is None and not request.only_prior:
         if request.fitting is not None:
             raise UsageError(
                 "fit: this prior trains with the rest; only a prior fitted afterwards has fit settings"
@@ -145,8 +144,7 @@ def check_trainable(prepared: Prepared) -> None:
     :raises UsageError: for ``compile=true`` without a compiler
     """
     request = prepared.request
-    frozen = request.base is not None and request.base.frozen
-    stages = (None if frozen else request.training, request.fitting)
+    stages = (None if request.only_prior else request.training, request.fitting)
     if any(settings is not None and settings.compile for settings in stages):
         check_compiler(prepared.device)
 

@@ -207,7 +207,7 @@ def command(request: Request) -> str:
     seed = ["--seed", str(request.seed)]
     before = request.base.command.count(" && ") if request.base else 0
     folder = f"base{before or ''}"  # a base of a base is in a folder of its own
-    if request.base and request.base.frozen:
+    if request.base and request.only_prior:
         prior = str(Spec({"prior": parse(request.compose).choices["prior"]})).removeprefix("prior=")
         words = ["vaebench", "refit", folder, "--prior", prior, *seed]
         changed: Sequence[str] = (*fitting, *_changed(request.scoring, Scoring()))
