@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vaebench.composing.spec import parse_data
 from vaebench.contracts import Dataset, ImageShape, Split
+from vaebench.datasets.check import checked
 from vaebench.datasets.load import load
 from vaebench.datasets.splits import checksum
 from vaebench.errors import UsageError
@@ -274,3 +275,24 @@ def test_a_parameter_that_is_settled_is_said_even_at_its_default() -> None:
     spec, _ = load(parse_data("speckles"), Registry([Registered(entry, "stranger", "1.5")]), Path())
     assert str(spec) == "speckles,way=new"
     assert re.fullmatch("[a-z=,]+", str(spec))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"draw": 3}, {"names": {"train": 5}}, {"names": {"train": (1, 2)}}]
+    + [{name: 5} for name in ("extractor", "binarisation", "files_sha256")],
+    ids=str,
+)
+def test_a_field_of_another_type_is_refused(wrong: dict[str, object]) -> None:
+    split = Split(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), None)
+    whole: dict[str, object] = {"train": split, "validation": split, "test": split, "checksum": "0" * 64}
+    data = Dataset(**(whole | {"name": "x", "image": ImageShape(1, 4, 4)} | wrong))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=f"its .*{next(iter(wrong))}.* expected"):
+        checked("plugin", data)
+
+
+def test_sparse_images_become_dense() -> None:
+    split = Split(torch.ones(2, 1, 4, 4, dtype=torch.uint8), None)
+    sparse = Split(split.images.to_sparse(), None)
+    data = Dataset("x", ImageShape(1, 4, 4, 2), sparse, split, split, "0" * 64)
+    assert torch.equal(checked("plugin", data).train.images, split.images)

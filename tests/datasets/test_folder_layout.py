@@ -256,3 +256,20 @@ def test_a_class_is_the_topmost_folder_that_tells_files_apart(kinds: list[tuple[
         shared = shared[:-1]
     depth = min(len(shared), min(map(len, kinds)) - 1)
     assert [names[label] for label in labels] == [folders[depth] for folders in kinds]
+
+
+def test_names_in_wide_letters_are_read_as_plain_ones(tmp_path: Path) -> None:
+    names = ("ｔｒａｉｎ", "ｖａｌ", "ＴＥＳＴ")
+    paths = lay(tmp_path, [f"{name}/{number}.png" for name in names for number in range(4)])
+    roles = dict(zip(names, (TRAIN, VALIDATION, TEST), strict=True))
+    assert splits(load(tmp_path), paths) == {p: roles[p.partition("/")[0]] for p in paths.values()}
+
+
+@pytest.mark.parametrize("form", ["{}_list.txt", "{}-files.csv", "{}_captions.json"])
+def test_lists_with_another_word_beside_the_split_are_refused(form: str, tmp_path: Path) -> None:
+    lay(tmp_path, [f"cat/{number}.png" for number in range(20)])
+    (tmp_path / form.format("train")).touch()
+    assert load(tmp_path).train.images.shape[0]  # one alone may be about anything
+    (tmp_path / form.format("test")).touch()
+    with pytest.raises(UsageError, match="may list the splits"):
+        load(tmp_path)

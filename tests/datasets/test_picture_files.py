@@ -381,3 +381,35 @@ def test_avif_is_read_where_pillow_does(tmp_path: Path) -> None:
     smooth = np.linspace(0, 255, 64 * 48).reshape(48, 64).astype(np.uint8)
     Image.fromarray(smooth).save(tmp_path / "x.avif", quality=95)
     assert np.abs(read(tmp_path / "x.avif") - stacked(smooth)).max() <= 12
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize(
+    ("app", "body"), [(0xE0, b"JFIF\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe")], ids=lambda v: str(v)
+)
+def test_a_jpeg_with_a_short_segment_is_read(app: int, body: bytes, orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    whole = io.BytesIO()
+    stored(Image.fromarray(COLOUR), orientation).save(whole, "JPEG", quality=95, exif=exif)
+    (tmp_path / "whole.jpg").write_bytes(whole.getvalue())
+    begin, rest = whole.getvalue()[:2], whole.getvalue()[2:]
+    segment = struct.pack(">BBH", 0xFF, app, len(body) + 2) + body
+    (tmp_path / "short.jpg").write_bytes(begin + segment + rest)
+    whole_picture, picture = (read_picture(tmp_path / f"{n}.jpg", 8) for n in ("whole", "short"))
+    assert picture.size == (WIDTH, HEIGHT)
+    assert np.array_equal(np.asarray(picture), np.asarray(whole_picture))
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_the_picture_is_upright_where_an_earlier_tag_is_outside_the_file(
+    suffix: str, order: str, tmp_path: Path
+) -> None:
+    outside = struct.pack(order + "HHII", 271, 2, 99, 10**8)
+    turned = struct.pack(order + "HHIHH", 274, 3, 1, 6, 0)
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, 2)
+    exif = b"Exif\0\0" + head + outside + turned + bytes(4)
+    stored(Image.fromarray(GREY).convert("RGB"), 6).save(tmp_path / f"x.{suffix}", exif=exif)
+    assert read_picture(tmp_path / f"x.{suffix}", 8).size == (WIDTH, HEIGHT)

@@ -155,3 +155,23 @@ def test_the_folder_and_its_request_do_not_depend_on_the_data(photos: Path, tmp_
     photograph(photos, "a-new-one", 99)
     train(photos, tmp_path / "other")
     assert RunFolder(tmp_path / "other").request().folder_name == request.folder_name
+
+
+def test_images_that_moved_to_other_classes_are_other_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    for number in range(60):
+        kind = photos / ("cat", "dog")[number % 2]
+        kind.mkdir(parents=True, exist_ok=True)
+        photograph(kind, f"photo-{number:02}", number)
+    train(photos, tmp_path / "run")
+    words = ("eval", tmp_path / "run", "--device", "cpu")
+    (photos / "cat").rename(photos / "a cat")  # the order of the classes stays
+    (photos / "a cat" / "photo-00.png").rename(photos / "a cat" / "other.png")
+    assert call(*words) == 0
+    (photos / "a cat").rename(photos / "zebra")
+    capsys.readouterr()
+    assert call(*words) == REFUSED
+    assert "other classes" in capsys.readouterr().err
+    assert call(*words, "--other-data") == 0

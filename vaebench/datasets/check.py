@@ -36,6 +36,10 @@ def checked(label: str, given: Any) -> Dataset:
             f"{label}: its checksum is {one_line(repr(given.checksum))}, where 64 digits 0 .. 9, a .. f are "
             "expected, as vaebench.datasets.splits.checksum gives"
         )
+    for name in ("extractor", "binarisation", "files_sha256"):
+        value = getattr(given, name)
+        if not isinstance(value, str | None):
+            raise UsageError(f"{label}: its {name} is {_kind(value)}, where text or None is expected")
     image = _image(label, given.image)
     train, validation, test = (
         _split(f"{label}: its {name} split", getattr(given, name), image, drawn=drawn, empty=empty)
@@ -141,6 +145,8 @@ def _labels(where: str, given: Any, count: int) -> Tensor | None:
 def _check_draw(label: str, data: Dataset, stored: Tensor, image: ImageShape) -> None:
     if data.draw is None:
         return
+    if not callable(data.draw):
+        raise UsageError(f"{label}: its draw is {_kind(data.draw)}, where a function is expected")
     with torch.random.fork_rng(devices=[]):
         drawn = _tensor(data.draw(stored[:_SEEN]))
     where = f"{label}: what draw makes of its train split"
@@ -167,6 +173,7 @@ def _check_names(label: str, names: Any, splits: Mapping[str, Split]) -> None:
             raise UsageError(
                 f"{label}: it names files of {one_line(split)}, where {', '.join(splits)} are expected"
             )
+        files = _texts(label, f"names of {split}", files)
         if len(files) != len(splits[split].images):
             raise UsageError(
                 f"{label}: it names {len(files)} files of its {split} split, "
@@ -179,7 +186,8 @@ def _tensor(given: Any) -> Tensor | None:
     if isinstance(given, np.ndarray):  # torch accepts neither another byte order nor read-only memory
         given = np.array(given, dtype=given.dtype.newbyteorder("="))
     try:
-        return torch.as_tensor(given).detach().cpu()
+        tensor = torch.as_tensor(given).detach().cpu()
+        return tensor if tensor.layout == torch.strided else tensor.to_dense()
     except (TypeError, ValueError, RuntimeError):
         return None
 

@@ -71,20 +71,18 @@ def read_siblings(names: Iterable[str]) -> dict[str, SplitName]:
 
 
 def lists_of_splits(names: Iterable[str]) -> list[str]:
-    """The names that look like lists of splits: ``train.txt`` with ``test.txt``; ``split.csv``."""
-    lists = []
-    roles = set()
+    """The names that look like lists of splits: ``train_list.txt`` with ``test_list.txt``; ``split.csv``."""
+    lists: dict[str, list[str]] = {}
     for name in names:
         stem, dot, suffix = name.rpartition(".")
         if dot + suffix.casefold() not in _LISTS:
             continue
         if _ASSIGNMENT & set(_words(stem)):
             return [name]
-        match = read_name(stem)
-        if match is not None and not match.rest:
-            lists.append(name)
-            roles.add(match.role)
-    return lists if len(roles) > 1 else []
+        lists.setdefault(stem, []).append(name)
+    splits = read_siblings(lists)
+    several = len({match.role for match in splits.values()}) > 1
+    return [name for stem in splits for name in lists[stem]] if several else []
 
 
 def says_no_more(name: str) -> bool:
@@ -97,4 +95,4 @@ def _bare_words(name: str) -> list[str]:
 
 
 def _words(name: str) -> list[str]:
-    return _JOINT.sub(" ", unicodedata.normalize("NFC", name)).casefold().split()
+    return _JOINT.sub(" ", unicodedata.normalize("NFKC", name)).casefold().split()

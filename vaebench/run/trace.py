@@ -1,6 +1,7 @@
 """The trace of a run's data: checksums in the run folder, so that changed data are noticed."""
 
 import contextlib
+import hashlib
 
 import msgspec
 
@@ -14,6 +15,7 @@ from vaebench.training.checkpoint import Store
 
 _SHOWN = 16
 """How many digits of a checksum a message shows."""
+_REMEDY = "restore the data, start a new run, or add --other-data, which the record will mention"
 
 
 class DataTrace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +24,8 @@ class DataTrace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     checksum: str
     files_sha256: str | None = None
     """Hash of the names and bytes of the files, for data sets that are read from a user's own files."""
+    labels_sha256: str | None = None
+    """Hash of the labels of the three splits; None without labels, and in older folders."""
     earlier: tuple[str, ...] = ()
     """Checksums of other data that the run was trained on before (``--other-data``), oldest first."""
     base: str | None = None
@@ -30,7 +34,19 @@ class DataTrace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def of_dataset(dataset: Dataset) -> DataTrace:
     """Return the trace of a new run with these data."""
-    return DataTrace(checksum=dataset.checksum, files_sha256=dataset.files_sha256)
+    return DataTrace(
+        checksum=dataset.checksum, files_sha256=dataset.files_sha256, labels_sha256=_labels_sha256(dataset)
+    )
+
+
+def _labels_sha256(dataset: Dataset) -> str | None:
+    """SHA-256 over the labels of each split, as little-endian int64; None where a split has none."""
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.validation, dataset.test):
+        if split.labels is None:
+            return None
+        digest.update(split.labels.numpy().astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def of_folder(folder: RunFolder) -> DataTrace | None:
@@ -63,15 +79,28 @@ def checked(folder: RunFolder, dataset: Dataset, *, allow: bool) -> DataTrace:
     :raises OtherDataError: where the data have changed and that is not allowed
     """
     before, now = of_folder(folder), of_dataset(dataset)
-    if before is None or before.checksum == now.checksum:
-        return before or now
+    if before is None:
+        return now
+    relabelled = before.checksum == now.checksum and _relabelled(before, now)
+    if before.checksum == now.checksum and not relabelled:
+        return before
     if allow:
         return msgspec.structs.replace(now, earlier=(*before.earlier, before.checksum), base=before.base)
+    if relabelled:
+        raise OtherDataError(
+            f"{folder.path} was trained on the images of {dataset.name} with other classes: files have moved "
+            f"between folders, or folders have other names; {_REMEDY}"
+        )
     raise OtherDataError(
         f"{folder.path} was trained on data with checksum {before.checksum[:_SHOWN]}, but {dataset.name} now "
-        f"has {now.checksum[:_SHOWN]}: {_reason(before, now)}; restore the data, start a new run, or add "
-        "--other-data, which the record will mention"
+        f"has {now.checksum[:_SHOWN]}: {_reason(before, now)}; {_REMEDY}"
     )
+
+
+def _relabelled(before: DataTrace, now: DataTrace) -> bool:
+    """Whether images have other labels; labels that were added or removed are no other labels."""
+    labels = (before.labels_sha256, now.labels_sha256)
+    return None not in labels and labels[0] != labels[1]
 
 
 def _reason(before: DataTrace, now: DataTrace) -> str:
