@@ -110,9 +110,12 @@ def test_a_difference_within_its_error_is_not_said_and_one_beyond_is(
     noise = spread * torch.randn(count, generator=draw)
     noise = noise - noise.mean()
     error = noise.std().item() / math.sqrt(count)
-    assert of_average(raw + noise + 2 * error, raw, 8) is None
-    line = of_average(raw + noise + (4 * error + 0.1) * (1 if worse else -1), raw, 8)
+    warms_up = seed % 2 == 0
+    assert of_average(raw + noise + 2 * error, raw, 8, warms_up=warms_up) is None
+    line = of_average(raw + noise + (4 * error + 0.1) * (1 if worse else -1), raw, 8, warms_up=warms_up)
     assert line is not None
+    # What is on already is no remedy.
+    assert ("ema_warmup=true" in line) == (worse and not warms_up)
     assert ("are scored" in line) == worse
 
 

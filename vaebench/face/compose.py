@@ -9,6 +9,7 @@ from vaebench.composing.spec import parse_data
 from vaebench.contracts import Dataset
 from vaebench.datasets.load import default_root
 from vaebench.datasets.load import load as load_data
+from vaebench.face.arguments import path_of, plain, seed_of
 from vaebench.face.composition import Slot, read
 from vaebench.face.origin import Origin, named, remember
 from vaebench.model import Vae
@@ -65,8 +66,8 @@ def compose(
         "objective": objective,
     }
     plan, registry = planned(spec, slots, data, installed.load())
-    plan = plan.overridden(compose=None, data=None, seed=seed, settings=settings)
-    return build(plan, registry, Path(data_root) if data_root else default_root())
+    plan = plan.overridden(compose=None, data=None, seed=seed_of(seed), settings=plain(settings))
+    return build(plan, registry, path_of("data_root", data_root) if data_root else default_root())
 
 
 def planned(

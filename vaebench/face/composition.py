@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from vaebench.composing.slots import SLOTS
 from vaebench.composing.spec import Choice, Spec, from_table, parse
 from vaebench.errors import UsageError
+from vaebench.face.arguments import plain
 from vaebench.face.unregistered import component
 from vaebench.hookspecs import UNREGISTERED
 from vaebench.registry import Registered, Registry
@@ -33,6 +34,10 @@ def read(
         what = "a model of vb.compose, or a composition as text or table, is expected"
         raise UsageError(f"{what}, not {type(whole).__name__}")
     elif whole is not None:
+        if wrong := [key for key in whole if not isinstance(key, str)]:
+            raise UsageError(
+                f"{one_line(wrong[0])}: the names of slots are expected as the keys of a composition"
+            )
         choices |= from_table({s: _named(s, v, registry, added) for s, v in whole.items()}).choices
     for slot, value in given.items():
         if slot in choices:
@@ -55,7 +60,7 @@ def _one(slot: str, value: str | Mapping[str, Any]) -> Mapping[str, Choice]:
 
 def _named(slot: str, value: object, registry: Registry, added: list[Registered]) -> str | Mapping[str, Any]:
     """A slot's value with the name of its class in place of the class."""
-    kind = SLOTS.get(slot, slot)
+    kind, value = SLOTS.get(slot, slot), plain(value)
     if isinstance(value, type) and kind in SLOTS.values():
         added.append(component(value, registry, kind))
         return added[-1].entry.name

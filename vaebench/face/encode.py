@@ -4,7 +4,6 @@ import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +13,11 @@ from torch import Tensor
 from vaebench.contracts import Dataset
 from vaebench.errors import UsageError
 from vaebench.evaluation.draws import Draws
+from vaebench.face.arguments import model_of, path_of, seed_of, write
 from vaebench.face.images import Images, as_images, split_of
 from vaebench.face.origin import check_image, dataset_of, origin_of
 from vaebench.model import Vae
 from vaebench.pictures.latents import inferred
-from vaebench.storage.files import write_atomic
 
 if TYPE_CHECKING:
     from vaebench.face.run import Run
@@ -61,7 +60,7 @@ class Latents:
         arrays |= {n: np.array(v) for n, v in (("names", self.names), ("classes", self.classes)) if v}
         file = io.BytesIO()
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        write_atomic(Path(path), file.getvalue())
+        write(path_of("path", path), file.getvalue())
 
 
 def encode(
@@ -89,7 +88,7 @@ def encode(
     >>> latents["z"].shape, latents.labels.shape
     ((360, 3, 1, 1), (360,))
     """
-    inner = model if isinstance(model, Vae) else model.model
+    inner, seed = model_of(model), seed_of(seed)
     origin = origin_of(inner)
     if not inner.latent.groups:
         raise UsageError("this model has no latents to encode images in")

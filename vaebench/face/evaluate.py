@@ -6,6 +6,7 @@ import msgspec
 
 from vaebench.contracts import Dataset
 from vaebench.evaluation import scoring
+from vaebench.face.arguments import model_of, plain
 from vaebench.face.generator import kept
 from vaebench.face.origin import check_image, dataset_of, origin_of
 from vaebench.face.reporting import Progress, reporting
@@ -41,9 +42,9 @@ def evaluate(
     >>> scores.likelihood.images, 3 < scores.likelihood.nll.bits_per_dim < 6
     (360, True)
     """
-    inner = model if isinstance(model, Vae) else model.model
+    inner = model_of(model)
     origin = origin_of(inner)
-    changes = recipes.scoring_settings(settings)
+    changes = recipes.scoring_settings(plain(settings))
     dataset = dataset_of(data, origin)
     check_image(inner, dataset)
     asked = msgspec.structs.replace(origin.scoring, **changes)

@@ -10,11 +10,11 @@ import torch
 from torch.export import Dim
 
 from vaebench.errors import UsageError
+from vaebench.face.arguments import model_of, path_of, write
 from vaebench.face.generator import kept
 from vaebench.face.origin import origin_of
 from vaebench.face.programs import Decoder, Encoder, compare, deterministic, program
 from vaebench.model import Vae
-from vaebench.storage.files import write_atomic
 from vaebench.storage.strict_json import strict
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def export(model: "Vae | Run", out: str | os.PathLike[str]) -> tuple[Path, Path]
     >>> torch.export.load(decoder).module()(z).shape
     torch.Size([5, 1, 8, 8])
     """
-    inner = model if isinstance(model, Vae) else model.model
+    inner, folder = model_of(model), path_of("out", out)
     origin_of(inner)
     image, groups = inner.image, inner.latent.groups
     if not groups:
@@ -75,11 +75,11 @@ def export(model: "Vae | Run", out: str | os.PathLike[str]) -> tuple[Path, Path]
         },
         "groups": [{"name": g.name, "shape": list(g.shape), "codes": g.codes} for g in groups],
     }
-    paths = [Path(out) / name for name in FILES]
+    paths = [folder / name for name in FILES]
     for path, each in zip(paths, programs, strict=True):
         file = io.BytesIO()
         torch.export.save(each, file, extra_files={"vaebench.json": strict(about)})
-        write_atomic(path, file.getvalue())
+        write(path, file.getvalue())
     return paths[0], paths[1]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from vaebench import registry as installed
 from vaebench.contracts import Dataset
 from vaebench.datasets.load import default_root
+from vaebench.face.arguments import path_of
 from vaebench.face.origin import Origin, named, remember
 from vaebench.face.run import Run
 from vaebench.face.unregistered import with_classes
@@ -46,8 +47,8 @@ def load(
     registry = with_classes(installed.load(), classes)
     if data is not None:
         _, registry = named(data, registry)
-    folder = RunFolder(Path(path))
-    root = Path(data_root) if data_root else default_root()
+    folder = RunFolder(path_of("path", path))
+    root = path_of("data_root", data_root) if data_root else default_root()
     return opened(folder, registry, root, device, other_data=other_data)
 
 

@@ -6,9 +6,11 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 
 from vaebench.contracts import Scored
+from vaebench.errors import UsageError
 from vaebench.progress import reporter
 from vaebench.run.events import Name
 from vaebench.run.reporter import RunReporter
+from vaebench.text import one_line
 
 Progress: TypeAlias = Literal["auto", "json", "off"] | RunReporter
 """A bar or lines, one JSON object a line, nothing, or an object of one's own."""
@@ -45,5 +47,12 @@ class Nobody:
 def reporting(progress: Progress) -> AbstractContextManager[RunReporter]:
     """The reporter of this name, shown while it is entered."""
     if not isinstance(progress, str):
+        if not callable(getattr(progress, "say", None)):
+            raise UsageError(
+                f"progress={one_line(progress)}: auto, json, off or a reporter is expected, "
+                f"not {type(progress).__name__}"
+            )
         return nullcontext(progress)
+    if progress not in ("auto", "json", "off"):
+        raise UsageError(f"progress={one_line(progress)}: auto, json, off or a reporter is expected")
     return nullcontext(Nobody()) if progress == "off" else reporter(progress)

@@ -12,6 +12,7 @@ from vaebench import records
 from vaebench.contracts import Dataset
 from vaebench.evaluation import scoring
 from vaebench.evaluation.draws import Draws
+from vaebench.face.arguments import plain, seed_of, whole
 from vaebench.face.encode import Latents, encode
 from vaebench.face.images import Images, as_images
 from vaebench.face.origin import Origin
@@ -19,6 +20,7 @@ from vaebench.maths.units import bits_per_dim
 from vaebench.model import Vae
 from vaebench.noise import ImageNoise
 from vaebench.records import Record
+from vaebench.requests.recipes import scoring_settings
 from vaebench.requests.request import Request
 from vaebench.run import runner
 from vaebench.run.folder import RunFolder
@@ -108,8 +110,10 @@ class Run:
         :param label: class of all images, for priors that know classes
         :raises UsageError: for a class that the prior does not know
         """
-        draws = Draws(seed, self.request.scoring.score_batch)
-        return scoring.generate(self.model, count, draws, temperature, label)
+        draws = Draws(seed_of(seed), self.request.scoring.score_batch)
+        number = None if label is None else whole("label", label)
+        scale = scoring_settings({"temperature": plain(temperature)})["temperature"]
+        return scoring.generate(self.model, whole("count", count), draws, scale, number)
 
     @torch.inference_mode()
     def reconstruct(self, x: Images, seed: int = 0) -> Tensor:
@@ -117,7 +121,8 @@ class Run:
 
         :raises UsageError: for images of another shape, reals, or values outside 0 .. levels-1
         """
-        images, device = as_images(x, self.model.image), next(self.model.parameters()).device
+        images, seed = as_images(x, self.model.image), seed_of(seed)
+        device = next(self.model.parameters()).device
         means = [
             self.model.reconstruct(images[part].to(device), ImageNoise(seed, part.to(device))).cpu()
             for part in torch.arange(len(images)).split(self.request.scoring.score_batch)

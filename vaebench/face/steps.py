@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vaebench.contracts import Dataset, Progress
 from vaebench.evaluation import scoring
+from vaebench.face.arguments import plain, seed_of
 from vaebench.face.generator import generators, go_on, kept
 from vaebench.face.origin import begins, check_image, dataset_of, origin_of
 from vaebench.model import Vae
@@ -76,8 +77,13 @@ def steps(
     >>> step.number, step.elbo.shape
     (1, torch.Size([16]))
     """
-    origin = origin_of(model)
-    budget = {name: value for name, value in (("steps", steps), ("epochs", epochs)) if value is not None}
+    origin, seed = origin_of(model), seed_of(seed)
+    batch = plain(batch)
+    budget = {
+        name: value
+        for name, value in (("steps", plain(steps)), ("epochs", plain(epochs)))
+        if value is not None
+    }
     training = Recipe(origin.plan.compose, settings={**budget, "batch": batch}).request().training
     dataset = dataset_of(data, origin)
     check_image(model, dataset)

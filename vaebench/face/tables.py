@@ -1,7 +1,6 @@
 """What is installed and what is on the boards, as pandas tables. Light: a command lists without pandas."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaebench import registry
@@ -21,6 +20,8 @@ def kind_named(word: str) -> str:
     """A kind of component from its name, its plural or its slot; UsageError for any other word."""
     words = {kind: kind for kind in KINDS} | {f"{kind}s": kind for kind in KINDS} | dict(SLOTS)
     words |= {"data": "dataset"}
+    if not isinstance(word, str):
+        raise UsageError(f"kind={one_line(word)}: the name of a kind is expected, as in 'prior'")
     if word not in words:
         raise UsageError(f"unknown kind {one_line(word)}; kinds are {', '.join(KINDS)}{nearest(word, words)}")
     return words[word]
@@ -71,12 +72,13 @@ def leaderboard(root: str | os.PathLike[str] = "leaderboards") -> "pd.DataFrame"
     """
     import pandas as pd
 
+    from vaebench.face.arguments import path_of
     from vaebench.leaderboard.folder import records_of
     from vaebench.leaderboard.pages import board
 
     rows = [
         {"page": page, "section": number, **_cells(entry)}
-        for page, shown in board(records_of(Path(root))).items()
+        for page, shown in board(records_of(path_of("root", root))).items()
         for number, (_, entries) in enumerate(shown.sections, 1)
         for entry in _with_noise(entries)
     ]

@@ -12,6 +12,7 @@ from vaebench.composing.spec import parse_data
 from vaebench.contracts import Dataset
 from vaebench.datasets.load import default_root
 from vaebench.errors import UsageError
+from vaebench.face.arguments import path_of, plain, seed_of
 from vaebench.face.compose import planned
 from vaebench.face.composition import Slot
 from vaebench.face.generator import kept
@@ -75,7 +76,8 @@ def train(
     >>> run.record.budget.steps, run.model is model
     (2, True)
     """
-    given = _settings(settings, epochs, steps)
+    given = _settings(plain(settings), plain(epochs), plain(steps))
+    seed = None if seed is None else seed_of(seed)
     plan, registry, root = _asked(model, data)
     if isinstance(model, Vae):
         refuse_other_weights(model, plan, data, seed, given)
@@ -87,8 +89,8 @@ def train(
     request, base = plan.request(), model.folder if isinstance(model, Run) else None
     if base is not None:
         request = msgspec.structs.replace(request, base=start.base_of(base, frozen=False))
-    root = Path(data_root) if data_root else root
-    place = Place(root, device, Path(out) if out else None, resume, other_data, given.keys())
+    root = path_of("data_root", data_root) if data_root else root
+    place = Place(root, device, path_of("out", out) if out else None, resume, other_data, given.keys())
     if place.out is not None:
         refuse_other_classes(request, RunFolder(place.out))
     with kept(device_of(device)), reporting(progress) as shown:

@@ -89,7 +89,9 @@ class Stage(Generic[M]):
         last = None if images is None else self.bound(model, images)
         model.load_state_dict(weights)
         if images is not None and last is not None:
-            line = of_average(self.bound(model, images), last, model.image.dims)
+            line = of_average(
+                self.bound(model, images), last, model.image.dims, warms_up=self.settings.ema_warmup
+            )
             if line is not None:
                 reporter.say(line)
 

@@ -16,13 +16,14 @@ _FAR = 0.1
 """A relative difference between test images and training up to this share causes no remark."""
 
 
-def of_average(averaged: Tensor, raw: Tensor, dims: int) -> str | None:
+def of_average(averaged: Tensor, raw: Tensor, dims: int, *, warms_up: bool) -> str | None:
     """A remark if the bounds of averaged and of last weights differ by more than noise, else None.
 
     The noise is the standard error of the mean difference over the same images.
 
     :param averaged: (N,) bound of each validation image with the weights that are scored, nats
     :param raw: (N,) the same with the last weights
+    :param warms_up: whether the decay of the average rises with the step already
     """
     difference = averaged.double() - raw.double()
     mean, error = difference.mean().item(), _error(difference)
@@ -33,9 +34,8 @@ def of_average(averaged: Tensor, raw: Tensor, dims: int) -> str | None:
         f"on the validation images the averaged weights reach {scored:.3f} bits/dim, "
         f"the last weights {last:.3f}"
     )
-    worse = (
-        "; the averaged weights are scored; a smaller ema, or ema_warmup=true, forgets the first steps sooner"
-    )
+    remedy = "a smaller ema" if warms_up else "a smaller ema, or ema_warmup=true,"
+    worse = f"; the averaged weights are scored; {remedy} forgets the first steps sooner"
     return line + (worse if mean > 0 else "")
 
 
