@@ -31,8 +31,8 @@ MARKS = {
     "utf-32-be": codecs.BOM_UTF32_BE,
 }
 encodings = st.sampled_from(sorted(MARKS))
-ends = st.sampled_from(["\n", "\r\n"])
-TOUCHED = [(encoding, end) for encoding in MARKS for end in ("\n", "\r\n")]
+ends = st.sampled_from(["\n", "\r\n", "\r"])
+TOUCHED = [(encoding, end) for encoding in MARKS for end in ("\n", "\r\n", "\r")]
 
 
 def touched(text: bytes, encoding: str, end: str) -> bytes:

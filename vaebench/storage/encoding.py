@@ -25,4 +25,4 @@ def plain_utf8(content: bytes) -> bytes:
             if encoding != "utf-8":
                 content = content.decode(encoding).encode("utf-8")
             break
-    return content.replace(b"\r\n", b"\n")
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
