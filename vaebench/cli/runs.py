@@ -181,7 +181,6 @@ def evaluate(
 
     The scores are printed; the run's record is not changed.
     """
-
     import vaebench as vb
     from vaebench.cli.summary import scores_lines
     from vaebench.requests import recipes
