@@ -1,5 +1,6 @@
 """``vaebench list`` and ``vaebench show``: the installed components, and the parameters of one."""
 
+import importlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,14 @@ from vaebench.errors import UsageError
 
 if TYPE_CHECKING:
     from vaebench.registry import Registry
+
+
+_SHIPPED = {
+    word: f"vaebench.requests.{name}"
+    for name in ("recipes", "tracks")
+    for word in (name, name.removesuffix("s"))
+}
+"""Words that name the TOML files of a module."""
 
 
 def _complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -37,12 +46,11 @@ def list_(kind: str | None, as_json: bool) -> None:
     """
     from vaebench import registry
     from vaebench.face.tables import offers
-    from vaebench.requests import recipes, tracks
 
-    for module, words in ((recipes, ("recipe", "recipes")), (tracks, ("track", "tracks"))):
-        if kind in words:
-            _list_files({name: module.summary(path) for name, path in module.shipped().items()}, as_json)
-            return
+    if kind in _SHIPPED:
+        module = importlib.import_module(_SHIPPED[kind])  # a plain list does not import it
+        _list_files({name: module.summary(path) for name, path in module.shipped().items()}, as_json)
+        return
 
     components = registry.load()
     entries = offers(kind)
