@@ -11,6 +11,7 @@ from tests.training.test_loop import Silent
 from vaebench import records, registry
 from vaebench.composing.spec import parse
 from vaebench.errors import UsageError
+from vaebench.model import Vae
 from vaebench.requests.recipes import Recipe
 from vaebench.requests.request import Base
 from vaebench.run import start
@@ -66,6 +67,22 @@ def test_the_record_splits_the_two_part_code_and_says_what_the_fit_spent(finishe
     assert record.budget.steps == 5
     assert "--set fit.steps=12" in record.command
     assert (finished / "samples.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("compose", [CODES, "enc=mlp,enc.hidden=8,latent=gaussian,lik=categorical"])
+def test_a_run_builds_its_model_once(compose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[object] = []
+    wire = Vae.__init__
+
+    def counted(model: Vae, *given: object, **named: object) -> None:
+        built.append(model)
+        wire(model, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Vae, "__init__", counted)
+    settings = {k: v for k, v in QUICK.items() if compose == CODES or not k.startswith("fit.")}
+    request = Recipe(compose=parse(compose), settings=settings).request()
+    perform(request, KNOWN, Place(Path("."), "cpu", tmp_path / "run"), Silent(None))
+    assert len(built) == 1
 
 
 @pytest.mark.parametrize("stop_at", [3, 9])

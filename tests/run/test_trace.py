@@ -44,6 +44,7 @@ VERBS = (
     ("morph", "--pairs", 1, "--steps", 2),
     ("traverse", "--steps", 2, "--rows", 1),
     ("latents", "--count", 4),
+    ("encode",),
     ("refit", "--prior", "mog", "--set", "fit.steps=1"),
 )
 
